@@ -1,0 +1,111 @@
+//! The client's side of an ioctl: request to bytes, more room when the driver wants it, bytes to reply.
+
+use super::Backend;
+use crate::block::BlockDevice;
+use crate::dm::{CommandKind, DeviceId, Errno, Fault, Flags, Reply, Request, limits};
+use crate::wire::linux;
+use std::fmt;
+use std::sync::Arc;
+
+/// The buffer first offered for a command whose reply may be long, in bytes: libdm's choice.
+const FIRST_BUFFER: usize = 16 * 1024;
+
+/// Sends requests to a backend.
+#[derive(Debug)]
+pub struct Client {
+    backend: Box<dyn Backend>,
+}
+
+/// A request that failed: what dmsetup's line on standard error tells, and the reason that it leaves out.
+#[derive(Debug)]
+pub struct CallError {
+    /// The word for the request in dmsetup's line: `reload`, `table`, ….
+    pub verb: &'static str,
+    /// The device as it was asked for.
+    pub device: DeviceId,
+    /// The driver's error number.
+    pub errno: Errno,
+    /// The reason, where the backend knows one.
+    pub fault: Option<Fault>,
+}
+
+impl Client {
+    /// A client of that backend.
+    pub fn new(backend: Box<dyn Backend>) -> Self {
+        Self { backend }
+    }
+
+    /// Sends a request and waits for its reply.
+    ///
+    /// The buffer is doubled for as long as the driver says that the reply did not fit, up to
+    /// [`limits::MAX_BUFFER`] bytes.
+    ///
+    /// # Errors
+    /// The driver's error, EOVERFLOW for a reply larger than the limit, or EIO for bytes that are no reply.
+    pub fn perform(&mut self, request: &Request) -> Result<Reply, CallError> {
+        let kind = request.command.kind();
+        let asks_paths = self.backend.is_mapper() && matches!(kind, CommandKind::TableStatus | CommandKind::DevWait);
+        let sent = asks_paths.then(|| request.clone().with_flags(Flags::PATHS));
+        let sent = sent.as_ref().unwrap_or(request);
+        let failed = |errno, fault| CallError { verb: request.verb(), device: request.device.clone(), errno, fault };
+
+        let number = linux::ioctl_number(kind);
+        let mut size = if linux::has_reply_data(kind) { FIRST_BUFFER } else { linux::HEADER_LEN };
+        loop {
+            let encoded = linux::encode_request(sent, size);
+            let mut buffer = encoded.map_err(|error| failed(Errno::EINVAL, Some(Fault::invalid(error.to_string()))))?;
+            size = buffer.len();
+            if let Err(errno) = self.backend.ioctl(number, &mut buffer) {
+                return Err(failed(errno, self.backend.fault()));
+            }
+            if linux::buffer_is_full(&buffer) {
+                size *= 2;
+                if size > limits::MAX_BUFFER {
+                    let reason = format!("the reply does not fit in {} bytes", limits::MAX_BUFFER);
+                    return Err(failed(Errno::EOVERFLOW, Some(Fault::new(Errno::EOVERFLOW, reason))));
+                }
+                continue;
+            }
+            let mut reply = linux::decode_reply(kind, &buffer).map_err(|error| {
+                failed(Errno::EIO, Some(Fault::new(Errno::EIO, format!("the driver's reply makes no sense: {error}"))))
+            })?;
+            reply.flags = reply.flags.without(Flags::PATHS);
+            return Ok(reply);
+        }
+    }
+
+    /// Whether the userspace mapper answers, not a kernel.
+    pub fn is_mapper(&self) -> bool {
+        self.backend.is_mapper()
+    }
+
+    /// The device as something to read and write.
+    ///
+    /// # Errors
+    /// See [`Backend::volume`].
+    pub fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
+        self.backend.volume(device, writable)
+    }
+
+    /// Makes what was done last.
+    ///
+    /// # Errors
+    /// See [`Backend::commit`].
+    pub fn commit(&mut self) -> Result<(), Fault> {
+        self.backend.commit()
+    }
+}
+
+impl fmt::Display for CallError {
+    /// dmsetup's line, blanks and all: a field that was not given leaves its blank behind.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let DeviceId { name, uuid, dev } = &self.device;
+        write!(f, "device-mapper: {} ioctl on {name} {uuid}", self.verb)?;
+        if let Some(dev) = dev {
+            write!(f, "({dev})")?;
+        }
+        write!(f, " failed: {}", self.errno)
+    }
+}
+
+impl std::error::Error for CallError {}

@@ -1,0 +1,56 @@
+//! Who answers: one function, `ioctl(number, buffer)`, and what stands behind it.
+//!
+//! ```text
+//! Client ─ wire ─▶ ioctl(number, buffer) ─┬─ Kernel   the real ioctl on /dev/mapper/control
+//!                                         ├─ User     the mapper in this process
+//!                                         └─ Trace    any of them, shown on standard error
+//! ```
+//!
+//! A backend never prints to standard output and knows nothing of commands or columns.
+#![forbid(unsafe_code)]
+
+mod choice;
+mod client;
+mod kernel;
+mod trace;
+mod user;
+
+pub use choice::{Choice, ChoiceError, OpenError, open};
+pub use client::{CallError, Client};
+pub use kernel::Kernel;
+pub use trace::{Trace, TraceStyle};
+pub use user::User;
+
+use crate::block::BlockDevice;
+use crate::dm::{DeviceId, Errno, Fault};
+use std::sync::Arc;
+
+/// A device-mapper, wherever it is.
+pub trait Backend: std::fmt::Debug {
+    /// Performs the ioctl of that number on the buffer, which holds the request and then the reply; its length is the
+    /// size that the driver may fill.
+    ///
+    /// # Errors
+    /// The driver's error number; the buffer then holds no reply.
+    fn ioctl(&mut self, number: u32, buffer: &mut Vec<u8>) -> Result<(), Errno>;
+
+    /// Why the last ioctl failed, once: `None` when the backend knows no more than the number.
+    fn fault(&mut self) -> Option<Fault> {
+        None
+    }
+
+    /// Whether it is the userspace mapper, which takes requests that a kernel does not know.
+    fn is_mapper(&self) -> bool;
+
+    /// The device as something to read and write, for as long as the value lives.
+    ///
+    /// # Errors
+    /// ENXIO when there is no such device; what opening it gives otherwise.
+    fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault>;
+
+    /// Makes what was done last: nothing that was requested before this is kept if the program dies first.
+    ///
+    /// # Errors
+    /// The state cannot be written; what stood there before is untouched.
+    fn commit(&mut self) -> Result<(), Fault>;
+}

@@ -1,0 +1,30 @@
+//! The vocabulary: what a device, a table, a request and a reply *are*.
+//!
+//! Plain data and the rules that hold wherever it goes. This room knows no bytes on a wire, no files, no system
+//! calls and no other room; every other room speaks in its words.
+#![forbid(unsafe_code)]
+
+mod device;
+mod errno;
+mod fault;
+mod flags;
+pub mod limits;
+mod reply;
+mod request;
+mod sectors;
+mod table;
+mod table_text;
+mod text;
+mod version;
+
+pub use device::{DeviceId, DeviceNumber};
+pub use errno::Errno;
+pub use fault::Fault;
+pub use flags::Flags;
+pub use reply::{ListedDevice, Reply, ReplyBody, StatusLine, TargetVersion};
+pub use request::{Command, CommandKind, Geometry, Request};
+pub use sectors::{Bytes, SECTOR_SIZE, Sectors};
+pub use table::{Line, Slot, Table};
+pub use table_text::{SourceTable, TableSyntaxError};
+pub use text::Text;
+pub use version::Version;

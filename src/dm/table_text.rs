@@ -1,0 +1,204 @@
+//! The text of a table, as people and scripts write it: into lines, and back to the place in the text.
+//!
+//! `START LENGTH TARGET [ARGUMENTS]` a line, sectors in decimal, blanks around anything, `#` to the end of the line a
+//! comment, empty lines of no account: dmsetup's format. dmsetup also takes `100linear` for `100 linear` and `-1`
+//! for 2^64 - 1; here a number is digits with a blank behind them, since a typing error must not become a table.
+
+use super::{Fault, Line, Sectors, Table, Text, limits};
+use std::fmt;
+use std::ops::Range;
+
+/// A table with the text that it came from, so that what a driver says of line 2, argument 1 can be shown there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceTable {
+    /// What the text says; backslashes are doubled, since drivers take one as a quote (libdm does so too).
+    pub table: Table,
+    /// For each line of `table`, its place in the text.
+    places: Vec<Place>,
+}
+
+/// Where a table's line stands in its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    /// Counted from 1, empty lines and comments too.
+    number: usize,
+    /// The line as it was written.
+    text: Text,
+    /// The bytes of `text` that hold the parameters.
+    params: Range<usize>,
+}
+
+/// A fault in a table's text, with the place to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSyntaxError {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The bytes at fault within the line, counted from 0; empty where something is missing.
+    pub span: Range<usize>,
+    /// The line as it was written.
+    pub text: Text,
+    /// What is wrong there.
+    pub reason: String,
+}
+
+impl SourceTable {
+    /// Reads a table's text: bytes, lines ended by `\n`.
+    pub fn parse(text: &[u8]) -> Result<Self, TableSyntaxError> {
+        let mut source = Self::default();
+        for (index, text) in text.split(|&byte| byte == b'\n').enumerate() {
+            let number = index + 1;
+            let faulty = |(span, reason)| TableSyntaxError { line: number, span, text: text.into(), reason };
+            if let Some((line, params)) = parse_line(text).map_err(faulty)? {
+                source.table.lines.push(line);
+                source.places.push(Place { number, text: text.into(), params });
+            }
+        }
+        Ok(source)
+    }
+
+    /// The place in the text of a fault that a driver found; `None` when it is no particular line's.
+    pub fn locate(&self, fault: &Fault) -> Option<TableSyntaxError> {
+        let place = self.places.get(fault.line?)?;
+        let whole = || words(&place.text, 0).first().map_or(0, |word| word.start)..place.text.trim_ascii_end().len();
+        let span = match fault.argument {
+            None => whole(),
+            Some(index) => {
+                let arguments = words(&place.text[..place.params.end], place.params.start);
+                let end = place.params.start.max(arguments.last().map_or(0, |last| last.end));
+                arguments.get(index).cloned().unwrap_or(end..end)
+            }
+        };
+        Some(TableSyntaxError { line: place.number, span, text: place.text.clone(), reason: fault.reason.clone() })
+    }
+}
+
+/// One line of text: the table line with the place of its parameters, or nothing if it holds none.
+fn parse_line(text: &[u8]) -> Result<Option<(Line, Range<usize>)>, (Range<usize>, String)> {
+    let end = text.trim_ascii_end().len();
+    let fields = words(&text[..end], 0);
+    let Some(first) = fields.first().filter(|first| text[first.start] != b'#') else { return Ok(None) };
+    let field = |index: usize, what: &str| {
+        fields.get(index).cloned().ok_or_else(|| (end..end, format!("the line ends before {what}")))
+    };
+    let start = sectors(text, first.clone())?;
+    let length = sectors(text, field(1, "the length, a number of sectors")?)?;
+    let target = field(2, "the target type")?;
+    if let Some(nul) = text.iter().position(|&byte| byte == 0) {
+        return Err((nul..nul + 1, "a NUL byte cannot stand in a table".into()));
+    }
+    if target.len() >= limits::TYPE_NAME_LEN {
+        let name = Text::from(&text[target.clone()]);
+        return Err((target, format!("target type name \"{name}\" is longer than 15 bytes")));
+    }
+    // Up to three words are fields; what comes behind is the target's, up to a comment.
+    let begin = fields.get(3).map_or(end, |word| word.start);
+    let stop = text[begin..end].iter().position(|&byte| byte == b'#').map_or(end, |at| begin + at);
+    let line = Line {
+        start,
+        length,
+        target: text[target].into(),
+        params: doubled_backslashes(&text[begin..stop]),
+    };
+    Ok(Some((line, begin..stop)))
+}
+
+/// The number of sectors that a word says.
+fn sectors(text: &[u8], word: Range<usize>) -> Result<Sectors, (Range<usize>, String)> {
+    let digits = &text[word.clone()];
+    let number = digits.iter().try_fold(0u64, |sum, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit)
+    });
+    number.map(Sectors).ok_or_else(|| {
+        let shown = Text::from(digits);
+        let reason = if digits.iter().all(u8::is_ascii_digit) {
+            format!("{shown} is more sectors than a device can have")
+        } else {
+            format!("\"{shown}\" is not a number of sectors")
+        };
+        (word, reason)
+    })
+}
+
+/// The places of the words in `text` from byte `from` on.
+fn words(text: &[u8], from: usize) -> Vec<Range<usize>> {
+    let mut words = Vec::new();
+    let mut begin = None;
+    for (at, byte) in text.iter().enumerate().skip(from) {
+        match (byte.is_ascii_whitespace() || *byte == 0x0b, begin) {
+            (true, Some(start)) => {
+                words.push(start..at);
+                begin = None;
+            }
+            (false, None) => begin = Some(at),
+            (true, None) | (false, Some(_)) => {}
+        }
+    }
+    words.extend(begin.map(|start| start..text.len()));
+    words
+}
+
+fn doubled_backslashes(params: &[u8]) -> Text {
+    let mut doubled = Vec::with_capacity(params.len());
+    for &byte in params {
+        doubled.push(byte);
+        if byte == b'\\' {
+            doubled.push(byte);
+        }
+    }
+    doubled.into()
+}
+
+impl fmt::Display for TableSyntaxError {
+    /// The reason alone: whoever shows it knows the file's name and draws the caret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for TableSyntaxError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault_in(text: &str) -> (usize, String, String) {
+        let error = SourceTable::parse(text.as_bytes()).expect_err(text);
+        (error.line, Text::from(&error.text[error.span]).to_string(), error.reason)
+    }
+
+    #[test]
+    fn lines_comments_and_blanks_read_as_dmsetup_reads_them() {
+        let text = b"# head\n\n 0 100 linear  /dev/sdb 384 # disk\n\t100 8 zero\n";
+        let source = SourceTable::parse(text).unwrap();
+        let lines: Vec<String> = source.table.lines.iter().map(ToString::to_string).collect();
+        assert_eq!(lines, ["0 100 linear /dev/sdb 384 ", "100 8 zero "]);
+        assert_eq!(source.places[1].number, 4);
+    }
+
+    #[test]
+    fn a_fault_is_shown_where_it_stands() {
+        assert_eq!(fault_in("\n0 38x zero"), (2, "38x".into(), "\"38x\" is not a number of sectors".into()));
+        assert_eq!(fault_in("0 100linear x").1, "100linear");
+        assert_eq!(fault_in("-1 1 zero").1, "-1");
+        assert_eq!(fault_in("0 8").2, "the line ends before the target type");
+        assert_eq!(fault_in("0 18446744073709551616 zero").2, "18446744073709551616 is more sectors than a device can have");
+        assert_eq!(fault_in("0 1 sixteen-letters-").1, "sixteen-letters-");
+    }
+
+    #[test]
+    fn a_drivers_fault_finds_its_argument() {
+        let source = SourceTable::parse(b"0 8 zero\n8 8 linear disk.img  38x # no").unwrap();
+        let at = |fault: Fault| source.locate(&fault).map(|error| Text::from(&error.text[error.span]).to_string());
+        assert_eq!(at(Fault::invalid("").at_line(1).at_argument(1)).unwrap(), "38x");
+        assert_eq!(at(Fault::invalid("").at_line(1).at_argument(2)).unwrap(), "");
+        assert_eq!(at(Fault::invalid("").at_line(0)).unwrap(), "0 8 zero");
+        assert_eq!(at(Fault::invalid("")), None);
+    }
+
+    #[test]
+    fn a_backslash_reaches_the_driver_as_itself() {
+        let source = SourceTable::parse(b"0 8 linear a\\b 0").unwrap();
+        assert_eq!(source.table.lines[0].params.words()[0], "a\\b");
+    }
+}
