@@ -15,7 +15,7 @@ mod kernel;
 mod trace;
 mod user;
 
-pub use choice::{Choice, ChoiceError, OpenError, open};
+pub use choice::{Choice, ChoiceError, OpenError, Opened, open};
 pub use client::{CallError, Client};
 pub use kernel::Kernel;
 pub use trace::{Trace, TraceStyle};
@@ -23,6 +23,7 @@ pub use user::User;
 
 use crate::block::BlockDevice;
 use crate::dm::{DeviceId, Errno, Fault};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A device-mapper, wherever it is.
@@ -53,4 +54,9 @@ pub trait Backend: std::fmt::Debug {
     /// # Errors
     /// The state cannot be written; what stood there before is untouched.
     fn commit(&mut self) -> Result<(), Fault>;
+}
+
+/// The directory of device nodes: `DM_DEV_DIR`, or `/dev`.
+pub fn dev_dir() -> PathBuf {
+    std::env::var_os("DM_DEV_DIR").filter(|dir| !dir.is_empty()).map_or_else(|| PathBuf::from("/dev"), PathBuf::from)
 }

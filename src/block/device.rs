@@ -1,6 +1,6 @@
 //! The one interface of storage.
 
-use crate::dm::{Bytes, Errno};
+use crate::dm::{Bytes, Errno, SECTOR_SIZE};
 use std::fmt::Debug;
 
 /// Storage of a fixed size that is read and written at byte positions, by many threads at once.
@@ -10,6 +10,11 @@ use std::fmt::Debug;
 pub trait BlockDevice: Debug + Send + Sync {
     /// How many bytes there are.
     fn size(&self) -> Bytes;
+
+    /// The least that the storage itself reads or writes, a power of two; positions need not be multiples of it.
+    fn block_size(&self) -> Bytes {
+        Bytes(SECTOR_SIZE)
+    }
 
     /// Whether writing, discarding and zeroing are refused (EROFS).
     fn is_read_only(&self) -> bool;

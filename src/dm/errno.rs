@@ -30,6 +30,7 @@ errnos! {
     EINTR = 4, "Interrupted system call.";
     EIO = 5, "Input/output error.";
     ENXIO = 6, "No such device or address: no dm device of that name, uuid or number.";
+    EAGAIN = 11, "Try again.";
     ENOMEM = 12, "Out of memory.";
     EACCES = 13, "Permission denied.";
     EFAULT = 14, "Bad address: the buffer is shorter than it says.";

@@ -1,1 +1,73 @@
-//! (being built)
+//! A device-mapper in this process: devices with two table slots, over files and disks.
+//!
+//! ```text
+//! ioctl(number, buffer) ─ entry ─▶ Request ─ commands ─▶ devices, tables ─▶ Reply ─ entry ─▶ buffer
+//!                                               volume ─▶ live table ─ strategy ─▶ targets ─▶ pdevs
+//! ```
+//!
+//! [`Mapper`] is the driver's state and its commands, one at a time; [`Live`] is the data path, for any number of
+//! threads; [`State`] is what a file remembers between commands. It answers as Linux answers: the same flags, order of
+//! checks and error numbers (`tests/kernel` compares them). The targets' names are not known here, only their list.
+#![forbid(unsafe_code)]
+
+mod commands;
+mod device;
+mod entry;
+mod limits;
+mod live;
+mod lookup;
+mod pdevs;
+mod pieces;
+mod saved;
+mod state_dir;
+mod stored;
+mod tables;
+mod volume;
+
+pub use entry::Progress;
+pub use live::Live;
+pub use saved::{State, StateError};
+pub use state_dir::{LockedState, StateDir, StateWatch};
+
+use crate::dm::{Fault, Text, Version};
+use device::Device;
+use pdevs::Pdevs;
+use std::collections::BTreeMap;
+
+/// The interface version that the mapper speaks: Linux 6.16's, the first with every command of the header.
+pub const VERSION: Version = Version::new(4, 50, 0);
+
+/// The major number of the mapper's devices: from Linux's range for local use (240 to 254, the kernel's
+/// admin-guide/devices.txt), and the end of it that the kernel gives to its own drivers last, so that a table's
+/// `253:0` is never mistaken for the kernel's own device-mapper.
+pub const MAJOR: u32 = 240;
+
+/// The driver: its devices, and the disks and files under them.
+#[derive(Debug, Default)]
+pub struct Mapper {
+    /// By name, in the order in which they are listed.
+    devices: BTreeMap<Text, Device>,
+    pdevs: Pdevs,
+    /// Why the last request failed.
+    fault: Option<Fault>,
+    /// Whether anything differs from the state that it was made from.
+    changed: bool,
+}
+
+impl Mapper {
+    /// A mapper without devices.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The reason of the last failure, once.
+    pub fn take_fault(&mut self) -> Option<Fault> {
+        self.fault.take()
+    }
+
+    /// Whether there is something to save.
+    pub fn is_changed(&self) -> bool {
+        // Events come from I/O too, which no request told of.
+        self.changed || self.devices.values().any(|device| device.live.event_nr() != device.saved_event_nr)
+    }
+}

@@ -1,1 +1,114 @@
-//! (being built)
+//! The kinds of mapping: the list of them, and what each has to answer.
+//!
+//! A target is one file here that ends in its static [`TargetType`], and one word in the list below. A target knows
+//! the range that it maps, its arguments and the devices that they name; it knows no other target, no mapper and no
+//! device's state. What it is asked lies within its range, since the mapper's referee has looked.
+//!
+//! A [`Target`] says *where* ([`Target::strategy`]), so most never touch data: only what it says to
+//! [`Mapping::Handle`] comes to its own `read` and `write`.
+#![forbid(unsafe_code)]
+
+mod init;
+mod mapping;
+
+pub use init::Init;
+pub use mapping::{Mapping, Operation, Used};
+
+use crate::block::Pdev;
+use crate::dm::{Errno, Fault, Sectors, Text, Version};
+use std::fmt::Debug;
+
+/// Declares the file of each target and the list of them all. (`cargo fmt` does not look inside: give it the files.)
+macro_rules! targets {
+    ($($name:ident)*) => {
+        $(mod $name;)*
+
+        /// Every kind of mapping, in the order in which the kernel lists them: what was added last comes first.
+        pub static TARGETS: &[&TargetType] = &[$(&$name::TARGET),*];
+    };
+}
+
+targets! { zero striped linear error }
+
+/// A kind of mapping: what a table line may name, and how one is made.
+#[derive(Debug)]
+pub struct TargetType {
+    /// What a table line calls it: 1 to 15 bytes.
+    pub name: &'static str,
+    /// The version of the kernel's target whose arguments and status these are.
+    pub version: Version,
+    /// The arguments, as in a usage line: `DEVICE SECTOR`. Empty if it takes none.
+    pub usage: &'static str,
+    /// What it is for and what its arguments mean: a few sentences for the manual and for help.
+    pub help: &'static str,
+    /// A whole table line that uses it, for the manual; tests make it.
+    pub example: &'static str,
+    /// Makes one from a table line. A refusal has the errno that the kernel's has.
+    pub init: fn(&mut Init<'_>) -> Result<Box<dyn Target>, Fault>,
+}
+
+/// One table line at work. Dropping it gives its devices back.
+///
+/// Sectors are counted from the target's start and lie within its length; lengths are above 0.
+pub trait Target: Debug + Send + Sync {
+    /// Where the operation goes, for as much of the range from `sector` on as one answer covers: at least 1 sector,
+    /// at most `length`. Required.
+    fn strategy(&self, operation: Operation, sector: Sectors, length: Sectors) -> Mapping<'_>;
+
+    /// The parameters as the kernel prints them in a table; `init` makes an equal target from them. Required.
+    ///
+    /// `name` says how a device is written, as one word: `MAJOR:MINOR`, or a path with its blanks escaped.
+    fn params(&self, name: &dyn Fn(&Pdev) -> Text) -> Text;
+
+    /// The status as the kernel prints it; by default empty, as for most.
+    fn status(&self, _name: &dyn Fn(&Pdev) -> Text) -> Text {
+        Text::new()
+    }
+
+    /// The devices under it and the range that it uses of each, in the order of its arguments; by default none.
+    ///
+    /// The mapper checks that they are large enough and aligned, flushes them, and reports them as dependencies.
+    fn pdevs(&self) -> Vec<Used<'_>> {
+        Vec::new()
+    }
+
+    /// Obeys a message, with an answer if there is one; by default EINVAL.
+    fn message(&self, _words: &[Text]) -> Result<Option<Text>, Fault> {
+        Err(Fault::invalid("a target of this type takes no messages"))
+    }
+
+    /// Learns that I/O which it had sent to `pdev` failed. `true` if that is an event of the device, for which
+    /// `wait` waits; by default it is not.
+    fn end_io(&self, _pdev: &Pdev, _errno: Errno) -> bool {
+        false
+    }
+
+    /// Fills the buffer, whole sectors, from `sector` on: required of who answers [`Mapping::Handle`] to a read.
+    fn read(&self, _sector: Sectors, _buffer: &mut [u8]) -> Result<(), Errno> {
+        Err(Errno::EIO)
+    }
+
+    /// Writes the data, whole sectors, from `sector` on: required of who answers [`Mapping::Handle`] to a write.
+    fn write(&self, _sector: Sectors, _data: &[u8]) -> Result<(), Errno> {
+        Err(Errno::EIO)
+    }
+
+    /// Drops what the range holds: required of who answers [`Mapping::Handle`] to a discard.
+    fn discard(&self, _sector: Sectors, _length: Sectors) -> Result<(), Errno> {
+        Err(Errno::EIO)
+    }
+
+    /// Makes the range read as zeros, with `may_unmap` by a hole too: required of who answers [`Mapping::Handle`]
+    /// to a write of zeroes.
+    fn write_zeroes(&self, _sector: Sectors, _length: Sectors, _may_unmap: bool) -> Result<(), Errno> {
+        Err(Errno::EIO)
+    }
+}
+
+/// The target type of that name.
+pub fn find(name: &[u8]) -> Option<&'static TargetType> {
+    TARGETS.iter().copied().find(|target| target.name.as_bytes() == name)
+}
+
+#[cfg(test)]
+mod testing;

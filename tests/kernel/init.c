@@ -1,9 +1,9 @@
 /* The three programs that tests/kernel/uml needs, in one static binary; the name it is called by picks the role:
  *
- *   fence DIR CMD...   on the host: runs CMD (the User-Mode Linux kernel) so that nothing of it outlives this process;
- *                      as root also in its own mount and pid namespace, where all is read-only but the paths in DIR/spec
- *   init               in the guest, pid 1: lays tmpfs over the host's read-only tree, runs the one program, powers off
- *   modprobe           in the guest, called by the kernel: loads a module and what it depends on
+ *   fence DIR PARENT CMD...  on the host: runs CMD (the User-Mode Linux kernel) so that nothing of it outlives PARENT;
+ *                            as root also in a mount and pid namespace, read-only but for the paths in DIR/spec
+ *   init                     in the guest, pid 1: lays tmpfs over the host's read-only tree, runs the program, powers off
+ *   modprobe                 in the guest, called by the kernel: loads a module and what it depends on
  *
  * DIR is the run's scratch directory; DIR/spec holds NUL-ended records, the first byte says what each is: S a shared
  * directory, D a disk file, E an environment variable (NAME=VALUE, or NAME to remove it), C the directory to start in,
@@ -37,10 +37,12 @@
 #define LOADER "/run/uml/modprobe"
 #define MAX_ARGS 4096
 
+static int in_guest; /* only there is power-off ours to call */
+
 static void die(const char *what, const char *which)
 {
 	fprintf(stderr, "uml: %s %s: %s\n", what, which, strerror(errno));
-	if (getpid() == 1) reboot(RB_POWER_OFF);
+	if (in_guest) reboot(RB_POWER_OFF);
 	_exit(125);
 }
 
@@ -81,12 +83,11 @@ static char *record(char *spec, size_t length, char kind, size_t *at)
 
 /* ---- fence ---- */
 
-static pid_t guarded;
+static volatile pid_t guarded;
 
 static void end_guarded(int signal)
 {
 	(void)signal;
-	kill(guarded, SIGKILL);
 	kill(-guarded, SIGKILL);
 }
 
@@ -112,61 +113,51 @@ static void close_the_tree(const char *dir)
 	set_read_only("/", 1, 1);
 	for (size_t i = 0; i < count; i++) set_read_only(writable[i], 0, 0);
 	/* /proc/1/root of the old /proc would lead the guest's hostfs round the fence. */
-	if (mount("proc", "/proc", "proc", 0, NULL) < 0) die("cannot mount", "/proc");
+	if (mount("proc", "/proc", "proc", MS_RDONLY, NULL) < 0) die("cannot mount", "/proc");
 	char *memory = path("%s/memory", dir); /* the guest's RAM: a deleted file there, gone with the namespace */
 	mkdir(memory, 0700);
 	if (mount("tmpfs", memory, "tmpfs", 0, NULL) < 0) die("cannot mount", memory);
 	setenv("TMPDIR", memory, 1);
 }
 
-/* Waits for the first child; then nothing that it left behind may stay. */
+/* Waits for a child, then for what it left behind; a namespace's pid 1 need not, its end is the end of all in there. */
 static int reap_all(pid_t first)
 {
 	int status, code = 125;
-	for (pid_t pid; (pid = wait(&status)) > 0 || errno == EINTR;)
-		if (pid == first) {
-			code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-			kill(-first, SIGKILL);
-		}
+	for (pid_t pid; (pid = wait(&status)) > 0 || errno == EINTR;) {
+		if (pid != first) continue;
+		code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+		if (getpid() == 1) break;
+		kill(-first, SIGKILL);
+	}
 	return code;
 }
 
-/* As pid 1 of a pid namespace the kernel would hang in abort() after a panic, so it runs as our child there too. */
-static int guard(char **command)
+static int fence(const char *dir, pid_t parent, char **command)
 {
-	pid_t pid = fork();
+	sigset_t term;
+	sigemptyset(&term), sigaddset(&term, SIGTERM);
+	sigprocmask(SIG_BLOCK, &term, NULL); /* until it is known whom to end */
+	signal(SIGTERM, end_guarded);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent) return 125; /* it died before the line above */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	int apart = geteuid() == 0 && !getenv("UML_NO_FENCE");
+	if (apart && unshare(CLONE_NEWNS | CLONE_NEWPID) < 0) die("UML_NO_FENCE=1 does without; cannot make", "a mount and pid namespace");
+	pid_t pid = guarded = fork();
+	setpgid(pid, pid);
 	if (pid == 0) {
-		setpgid(0, 0);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		signal(SIGTERM, SIG_DFL);
+		sigprocmask(SIG_UNBLOCK, &term, NULL);
+		if (apart) close_the_tree(dir);
+		/* As pid 1 of a pid namespace the kernel would hang in abort() after a panic. */
+		if (apart && (pid = fork()) > 0) _exit(reap_all(pid));
 		execv(command[0], command);
 		die("cannot run", command[0]);
 	}
-	guarded = pid;
+	sigprocmask(SIG_UNBLOCK, &term, NULL);
 	return reap_all(pid);
-}
-
-static int fence(const char *dir, char **command)
-{
-	int alive[2];
-	if (pipe2(alive, O_CLOEXEC) < 0) die("cannot make", "a pipe");
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	int apart = geteuid() == 0 && !getenv("UML_NO_FENCE");
-	if (apart && unshare(CLONE_NEWNS | CLONE_NEWPID) < 0)
-		die("cannot make a mount and pid namespace (UML_NO_FENCE=1 does without)", "as root");
-	guarded = fork();
-	if (guarded == 0) {
-		struct pollfd parent = { .fd = alive[0], .events = POLLIN };
-		close(alive[1]);
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (poll(&parent, 1, 0) > 0) _exit(125); /* the parent died before the line above */
-		prctl(PR_SET_CHILD_SUBREAPER, 1);
-		setpgid(0, 0);
-		if (apart) close_the_tree(dir);
-		_exit(guard(command));
-	}
-	signal(SIGTERM, end_guarded);
-	return reap_all(guarded);
 }
 
 /* ---- modprobe ---- */
@@ -281,8 +272,7 @@ static void furnish(void)
 	int fd = open("/proc/sys/kernel/modprobe", O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, LOADER, strlen(LOADER)) < 0) die("cannot write", "/proc/sys/kernel/modprobe");
 	close(fd);
-	mkdir("/lib/modules", 0755); /* for kmod's own modprobe, which some programs call */
-	symlink(modules_dir(), path("/lib/modules/%s", strrchr(modules_dir(), '/') + 1));
+	unlink("/sbin/modprobe"), symlink(LOADER, "/sbin/modprobe"); /* kmod's own would look in /lib/modules */
 	make_nodes();
 	struct ifreq loopback = { .ifr_name = "lo", .ifr_flags = IFF_UP };
 	ioctl(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), SIOCSIFFLAGS, &loopback);
@@ -375,7 +365,6 @@ static void init(const char *dir)
 	sigemptyset(&child), sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, NULL);
 	int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (!dir) die("no uml_run= on the kernel command line", "");
 	attach("proc", "/proc", 0, NULL);
 	modprobe((char[]){ "overlay" });
 	modprobe((char[]){ "dm-mod" });
@@ -385,6 +374,7 @@ static void init(const char *dir)
 	for (int i = 0; i < 4; i++)
 		if ((files[i] = open(path("/run/%s", names[i]), i ? O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC, 0600)) < 0)
 			die("cannot open", names[i]);
+	umount2("/run", MNT_DETACH);
 	furnish();
 	for (char *share; (share = record(spec, length, 'S', &at));) attach("hostfs", share, 0, share);
 	int code = run_program(signals, files, spec, length);
@@ -396,8 +386,9 @@ static void init(const char *dir)
 int main(int argc, char **argv)
 {
 	const char *role = strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0];
-	if (strcmp(role, "fence") == 0 && argc > 2) return fence(argv[1], argv + 2);
+	if (strcmp(role, "fence") == 0 && argc > 3) return fence(argv[1], atoi(argv[2]), argv + 3);
 	if (strcmp(role, "modprobe") == 0 && argc > 1) return modprobe(argv[argc - 1]);
-	if (getpid() != 1) return fprintf(stderr, "uml: %s: to be called by tests/kernel/uml only\n", role), 125;
+	if (getpid() != 1 || !getenv("uml_run")) return fprintf(stderr, "uml: %s: is for tests/kernel/uml to call\n", role), 125;
+	in_guest = 1;
 	init(getenv("uml_run"));
 }

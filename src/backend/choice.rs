@@ -1,0 +1,120 @@
+//! Which backend: the one that was asked for, or the kernel's where it may be used and the userspace mapper elsewhere.
+
+use super::{Backend, Client, Kernel, Trace, TraceStyle, User};
+use crate::dm::{Errno, Fault};
+use crate::mapper::StateDir;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// A backend, as `--backend` and `RDMSETUP_BACKEND` name it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// The kernel's where its control node is there, or can be made, and may be opened; else the userspace mapper.
+    #[default]
+    Auto,
+    /// The kernel's, or an error.
+    Kernel,
+    /// The userspace mapper.
+    User,
+}
+
+/// A word that names no backend.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ChoiceError(String);
+
+/// A backend that cannot be had.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The kernel's control node cannot be opened.
+    Kernel {
+        /// The node.
+        path: PathBuf,
+        /// Why.
+        errno: Errno,
+    },
+    /// The userspace mapper has no place for its state.
+    User(Fault),
+}
+
+/// A client, and what its user should know of how it came about.
+#[derive(Debug)]
+pub struct Opened {
+    /// The client.
+    pub client: Client,
+    /// One line for standard error: that the userspace mapper stands in for the kernel's.
+    pub notice: Option<String>,
+}
+
+/// Opens the backend of that choice; the mapper's state is in the directory given, or the user's own.
+///
+/// # Errors
+/// The backend cannot be had.
+pub fn open(choice: Choice, state: Option<&Path>, trace: Option<TraceStyle>) -> Result<Opened, OpenError> {
+    let user = || StateDir::new(state).map(User::new).map_err(OpenError::User);
+    let (backend, notice): (Box<dyn Backend>, _) = match choice {
+        Choice::Kernel => (Box::new(open_kernel(true)?), None),
+        Choice::User => (Box::new(user()?), None),
+        Choice::Auto => match open_kernel(false) {
+            Ok(kernel) => (Box::new(kernel), None),
+            Err(error) => (Box::new(user()?), Some(notice(&error))),
+        },
+    };
+    let backend = match trace {
+        Some(style) => Box::new(Trace::new(backend, style, Box::new(io::stderr()))),
+        None => backend,
+    };
+    Ok(Opened { client: Client::new(backend), notice })
+}
+
+fn open_kernel(insist: bool) -> Result<Kernel, OpenError> {
+    let dev_dir = super::dev_dir();
+    Kernel::open(&dev_dir, insist).map_err(|error| OpenError::Kernel {
+        path: dev_dir.join("mapper/control"),
+        errno: Errno::from_io(&error),
+    })
+}
+
+fn notice(error: &OpenError) -> String {
+    let why = match error {
+        OpenError::Kernel { path, errno } => format!("{}: {errno}", path.display()),
+        OpenError::User(fault) => fault.to_string(),
+    };
+    format!("rdmsetup: using the userspace mapper, since the kernel's is not to be had ({why})")
+}
+
+impl FromStr for Choice {
+    type Err = ChoiceError;
+    fn from_str(word: &str) -> Result<Self, ChoiceError> {
+        match word {
+            "auto" => Ok(Self::Auto),
+            "kernel" => Ok(Self::Kernel),
+            "user" => Ok(Self::User),
+            _ => Err(ChoiceError(word.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for ChoiceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\" is not a backend: auto, kernel or user", self.0)
+    }
+}
+
+impl std::error::Error for ChoiceError {}
+
+impl fmt::Display for OpenError {
+    /// For the kernel dmsetup's own lines, which scripts look for.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kernel { path, errno } => {
+                writeln!(f, "{}: open failed: {errno}", path.display())?;
+                f.write_str("Failure to communicate with kernel device-mapper driver.")
+            }
+            Self::User(fault) => write!(f, "rdmsetup: {fault}"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}

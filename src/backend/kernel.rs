@@ -1,0 +1,61 @@
+//! The kernel's own device-mapper, through its control node.
+
+use super::Backend;
+use crate::block::{BlockDevice, Pdev};
+use crate::dm::{DeviceId, DeviceNumber, Errno, Fault};
+use crate::sys::control::Control;
+use std::ffi::OsStr;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The kernel's driver.
+#[derive(Debug)]
+pub struct Kernel {
+    control: Control,
+    dev_dir: PathBuf,
+}
+
+impl Kernel {
+    /// Opens the control node below `dev_dir`. Where it is missing it is made: always if `insist`, since opening it
+    /// loads the driver's module, and otherwise where the driver is loaded.
+    ///
+    /// # Errors
+    /// The node cannot be made or opened, or has no driver.
+    pub fn open(dev_dir: &Path, insist: bool) -> io::Result<Self> {
+        let path = Control::path(dev_dir);
+        let mut opened = Control::open(&path);
+        let missing = opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        if missing && (insist || Control::driver_is_loaded()) {
+            opened = Control::create(&path).and_then(|()| Control::open(&path));
+        }
+        Ok(Self { control: opened?, dev_dir: dev_dir.to_path_buf() })
+    }
+}
+
+impl Backend for Kernel {
+    fn ioctl(&mut self, number: u32, buffer: &mut Vec<u8>) -> Result<(), Errno> {
+        self.control.ioctl(number, buffer).map_err(|error| Errno::from_io(&error))
+    }
+
+    fn is_mapper(&self) -> bool {
+        false
+    }
+
+    fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
+        let path = self.dev_dir.join("mapper").join(OsStr::from_bytes(&device.name));
+        let failed = |error: io::Error| {
+            let errno = Errno::from_io(&error);
+            Fault::new(errno, format!("cannot open \"{}\": {errno}", path.display()))
+        };
+        let file = OpenOptions::new().read(true).write(writable).open(&path).map_err(failed)?;
+        let pdev = Pdev::file(DeviceNumber::default(), &path, file, writable).map_err(failed)?;
+        Ok(Arc::new(pdev))
+    }
+
+    fn commit(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+}

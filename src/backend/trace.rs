@@ -1,0 +1,177 @@
+//! Every call shown as it is made: what `--trace` puts on standard error.
+//!
+//! Wraps any backend and is one. Knows no layout: the lines come from [`crate::wire::linux::strace`].
+
+use super::Backend;
+use crate::block::BlockDevice;
+use crate::dm::{DeviceId, Errno, Fault};
+use crate::wire::linux::{is_secret, strace};
+use std::fmt;
+use std::io::Write;
+use std::sync::Arc;
+
+/// How a call is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TraceStyle {
+    /// A line for the request and one for the reply.
+    #[default]
+    Fields,
+    /// The same, with the bytes behind each line.
+    Hex,
+}
+
+/// A backend whose calls are shown.
+pub struct Trace {
+    inner: Box<dyn Backend>,
+    style: TraceStyle,
+    out: Box<dyn Write>,
+}
+
+impl Trace {
+    /// Shows the calls that go to `inner` on `out`, which is unbuffered: a call that hangs has been shown.
+    pub fn new(inner: Box<dyn Backend>, style: TraceStyle, out: Box<dyn Write>) -> Self {
+        Self { inner, style, out }
+    }
+
+    /// Writes a line, and the bytes when they are wanted. A trace that nobody reads any more is no reason to fail.
+    fn show(&mut self, mut text: String, buffer: Option<&[u8]>, hidden: bool) {
+        text.push('\n');
+        if let Some(buffer) = buffer.filter(|_| self.style == TraceStyle::Hex) {
+            text.push_str(&strace::hex_dump(buffer, hidden));
+        }
+        let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
+    }
+}
+
+impl Backend for Trace {
+    fn ioctl(&mut self, number: u32, buffer: &mut Vec<u8>) -> Result<(), Errno> {
+        let hidden = is_secret(buffer);
+        self.show(strace::request_line(number, buffer), Some(buffer), hidden);
+        let result = self.inner.ioctl(number, buffer);
+        let shown = result.is_ok().then_some(buffer.as_slice());
+        self.show(strace::reply_line(number, result, buffer, hidden), shown, hidden);
+        result
+    }
+
+    fn fault(&mut self) -> Option<Fault> {
+        self.inner.fault()
+    }
+
+    fn is_mapper(&self) -> bool {
+        self.inner.is_mapper()
+    }
+
+    fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
+        self.inner.volume(device, writable)
+    }
+
+    fn commit(&mut self) -> Result<(), Fault> {
+        self.inner.commit()
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trace").field("inner", &self.inner).field("style", &self.style).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dm::{Command, CommandKind, Flags, Reply, ReplyBody, Request, StatusLine, Version};
+    use crate::wire::linux;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    /// A driver that answers `table` with one line and refuses all else.
+    #[derive(Debug)]
+    struct Driver;
+
+    impl Backend for Driver {
+        fn ioctl(&mut self, number: u32, buffer: &mut Vec<u8>) -> Result<(), Errno> {
+            let kind = linux::command_of(number).filter(|&kind| kind == CommandKind::TableStatus);
+            let kind = kind.ok_or(Errno::ENXIO)?;
+            let request = linux::decode_request(kind, buffer).map_err(|error| error.errno())?;
+            let line = StatusLine {
+                start: Default::default(),
+                length: Default::default(),
+                target: "crypt".into(),
+                status: 0,
+                params: "aes key".into(),
+            };
+            let reply = Reply {
+                version: Version::new(4, 48, 0),
+                device: request.device,
+                flags: request.flags,
+                open_count: 0,
+                event_nr: 0,
+                target_count: 1,
+                body: ReplyBody::Lines(vec![line]),
+            };
+            linux::encode_reply(kind, &reply, buffer);
+            Ok(())
+        }
+
+        fn is_mapper(&self) -> bool {
+            true
+        }
+
+        fn volume(&mut self, _: &DeviceId, _: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
+            Err(Fault::new(Errno::ENXIO, "no volume"))
+        }
+
+        fn commit(&mut self) -> Result<(), Fault> {
+            Err(Fault::new(Errno::EIO, "no commit"))
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Paper(Rc<RefCell<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn traced(request: &Request, style: TraceStyle) -> String {
+        let paper = Paper::default();
+        let mut trace = Trace::new(Box::new(Driver), style, Box::new(paper.clone()));
+        let mut buffer = linux::encode_request(request, 512).unwrap();
+        let _ = trace.ioctl(linux::ioctl_number(request.command.kind()), &mut buffer);
+        assert!(trace.is_mapper() && trace.fault().is_none());
+        assert_eq!(trace.commit().unwrap_err().reason, "no commit");
+        assert_eq!(trace.volume(&request.device, true).unwrap_err().reason, "no volume");
+        let written = paper.0.borrow().clone();
+        String::from_utf8(written).unwrap()
+    }
+
+    #[test]
+    fn a_call_is_a_line_for_the_request_and_one_for_the_reply() {
+        let vol0 = DeviceId::by_name("vol0");
+        let status = Request::new(vol0.clone(), Command::TableStatus).with_flags(Flags::EXISTS);
+        let lines = "ioctl(DM_TABLE_STATUS, {version=4.0.0, data_size=512, data_start=312, name=\"vol0\", flags=EXISTS})\n \
+                     = 0 {version=4.48.0, data_size=360, data_start=312, name=\"vol0\", target_count=1, open_count=0, \
+                     event_nr=0, flags=EXISTS, {sector_start=0, length=0, status=0, target_type=\"crypt\", \
+                     string=\"aes key\"}}\n";
+        assert_eq!(traced(&status, TraceStyle::Fields), lines);
+        let lines = "ioctl(DM_DEV_REMOVE, {version=4.0.0, data_size=512, name=\"vol0\", event_nr=0, flags=0})\n \
+                     = -1 ENXIO (No such device or address)\n";
+        assert_eq!(traced(&Request::new(vol0, Command::DevRemove), TraceStyle::Fields), lines);
+    }
+
+    #[test]
+    fn a_secret_shows_in_no_style() {
+        let status = Request::new(DeviceId::by_name("vol0"), Command::TableStatus);
+        let plain = traced(&status, TraceStyle::Hex);
+        assert_eq!(plain.matches("aes key").count(), 2, "{plain}");
+        let secret = traced(&status.with_flags(Flags::SECURE_DATA), TraceStyle::Hex);
+        assert!(!secret.contains("aes") && secret.contains("string=<hidden>"), "{secret}");
+        assert!(secret.ends_with(" | <hidden>\n"), "{secret}");
+    }
+}

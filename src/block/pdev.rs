@@ -1,0 +1,445 @@
+//! A device that tables name: an opened file, an opened disk, or another device of the mapper.
+//!
+//! Owns the opened descriptor and how a file or a disk does what [`BlockDevice`] asks. All I/O says its position, so
+//! one descriptor serves any number of threads. Which device a word of a table means, and that two tables share
+//! one `Pdev`, is the business of the [`PdevSource`].
+
+use super::{Allocation, BlockDevice};
+use crate::dm::{Bytes, DeviceNumber, Errno, Fault, SECTOR_SIZE, Sectors, Text};
+use crate::sys::blockdev;
+use nix::fcntl::{FallocateFlags, fallocate};
+use nix::libc::off_t;
+use nix::unistd::{Whence, lseek};
+use std::fmt::Debug;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, FileTypeExt};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Zeros to write where neither a hole nor a zeroed range can be had.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+/// Storage that a table names, with the number that stands for it in tables and dependencies.
+#[derive(Debug)]
+pub struct Pdev {
+    number: DeviceNumber,
+    name: Text,
+    storage: Storage,
+}
+
+/// Where the bytes are.
+#[derive(Debug)]
+enum Storage {
+    /// In a file or a disk that this process has open.
+    Opened(Opened),
+    /// In another device of the mapper.
+    Stacked(Arc<dyn BlockDevice>),
+}
+
+/// Who knows which device a word of a table means: the mapper.
+pub trait PdevSource: Debug {
+    /// The device that `name` (`MAJOR:MINOR`, or a path) means, opened for writing too if `writable`.
+    ///
+    /// The errno is what the kernel's dm_get_device gives: ENODEV for what is not there, EINVAL for the device under
+    /// the table itself, EOVERFLOW for a number that no device can have.
+    fn open(&mut self, name: &Text, writable: bool) -> Result<Arc<Pdev>, Fault>;
+}
+
+impl Pdev {
+    /// A regular file, or a disk, opened at the absolute `path`; `writable` says how `file` was opened.
+    ///
+    /// A file's size is what it is now, in whole sectors: a tail of less than 512 bytes is not part of the device.
+    /// The file must not be in append mode, which ignores positions. ENOTBLK if it is neither file nor disk.
+    pub fn file(number: DeviceNumber, path: &Path, file: File, writable: bool) -> io::Result<Self> {
+        let opened = Opened::new(file, writable)?;
+        Ok(Self { number, name: path.as_os_str().as_bytes().into(), storage: Storage::Opened(opened) })
+    }
+
+    /// Another device of the mapper, of that name.
+    pub fn stacked(number: DeviceNumber, name: Text, device: Arc<dyn BlockDevice>) -> Self {
+        Self { number, name, storage: Storage::Stacked(device) }
+    }
+
+    /// The number: the disk's own, the stacked device's, or the one that stands for a file.
+    pub fn number(&self) -> DeviceNumber {
+        self.number
+    }
+
+    /// The absolute path of a file or disk; for a stacked device its name.
+    pub fn name(&self) -> &Text {
+        &self.name
+    }
+
+    /// The absolute path of a file or disk; `None` for a stacked device.
+    pub fn path(&self) -> Option<&Text> {
+        self.as_file().map(|_| &self.name)
+    }
+
+    /// How many whole sectors there are. A stacked device's size may change with its table.
+    pub fn sectors(&self) -> Sectors {
+        self.device().size().whole_sectors()
+    }
+
+    /// The opened file or disk, for I/O that moves data without copying it; `None` for a stacked device.
+    pub fn as_file(&self) -> Option<&File> {
+        match &self.storage {
+            Storage::Opened(opened) => Some(&opened.file),
+            Storage::Stacked(_) => None,
+        }
+    }
+
+    fn device(&self) -> &dyn BlockDevice {
+        match &self.storage {
+            Storage::Opened(opened) => opened,
+            Storage::Stacked(device) => device.as_ref(),
+        }
+    }
+}
+
+impl BlockDevice for Pdev {
+    fn size(&self) -> Bytes {
+        self.device().size()
+    }
+
+    fn block_size(&self) -> Bytes {
+        self.device().block_size()
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.device().is_read_only()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], at: Bytes) -> Result<(), Errno> {
+        self.device().read_at(buffer, at)
+    }
+
+    fn write_at(&self, data: &[u8], at: Bytes) -> Result<(), Errno> {
+        self.device().write_at(data, at)
+    }
+
+    fn discard(&self, at: Bytes, length: Bytes) -> Result<(), Errno> {
+        self.device().discard(at, length)
+    }
+
+    fn write_zeroes(&self, at: Bytes, length: Bytes, may_unmap: bool) -> Result<(), Errno> {
+        self.device().write_zeroes(at, length, may_unmap)
+    }
+
+    fn flush(&self) -> Result<(), Errno> {
+        self.device().flush()
+    }
+
+    fn allocation(&self, at: Bytes, length: Bytes) -> Result<Allocation, Errno> {
+        self.device().allocation(at, length)
+    }
+}
+
+/// A file or a disk of which this process has a descriptor.
+#[derive(Debug)]
+struct Opened {
+    file: File,
+    /// A disk of the kernel's, not a regular file.
+    is_disk: bool,
+    /// Whole sectors, as found when it was opened.
+    size: Bytes,
+    block_size: Bytes,
+    writable: bool,
+}
+
+impl Opened {
+    fn new(file: File, writable: bool) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        let kind = metadata.file_type();
+        let (size, block_size) = if kind.is_block_device() {
+            (blockdev::size(file.as_fd())?, blockdev::logical_block_size(file.as_fd())?)
+        } else if kind.is_file() {
+            (metadata.len(), SECTOR_SIZE)
+        } else {
+            return Err(io::Error::from_raw_os_error(Errno::ENOTBLK.0));
+        };
+        let size = Bytes(size - size % SECTOR_SIZE);
+        Ok(Self { file, is_disk: kind.is_block_device(), size, block_size: Bytes(block_size), writable })
+    }
+
+    fn refuse_read_only(&self) -> Result<(), Errno> {
+        if self.writable { Ok(()) } else { Err(Errno::EROFS) }
+    }
+
+    /// Has the file system, or the disk, change a range without data; `false` when it cannot.
+    fn fallocate(&self, mode: FallocateFlags, at: Bytes, length: Bytes) -> Result<bool, Errno> {
+        let (at, length) = (offset(at)?, offset(length)?);
+        loop {
+            match fallocate(&self.file, mode, at, length) {
+                Ok(()) => return Ok(true),
+                Err(nix::Error::EINTR) => {}
+                Err(errno) if cannot(Errno(errno as i32)) => return Ok(false),
+                Err(errno) => return Err(Errno(errno as i32)),
+            }
+        }
+    }
+
+    fn punch_hole(&self, at: Bytes, length: Bytes) -> Result<bool, Errno> {
+        // The kernel knows holes that keep the size alone.
+        let mode = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        self.fallocate(mode, at, length)
+    }
+
+    /// `lseek` to the next data or hole at or after `at`; `None` when there is none.
+    fn seek(&self, at: Bytes, whence: Whence) -> Result<Option<Bytes>, nix::Error> {
+        // This moves the file's own position, which no I/O here uses.
+        let at = off_t::try_from(at.0).map_err(|_| nix::Error::EOVERFLOW)?;
+        match lseek(&self.file, at, whence) {
+            Ok(found) => {
+                u64::try_from(found).map(|found| Some(Bytes(found))).map_err(|_| nix::Error::EOVERFLOW)
+            }
+            Err(nix::Error::ENXIO) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// The run of data or hole at `at`, which may go past the range asked about; `None` when the file system does
+    /// not say.
+    fn run_at(&self, at: Bytes) -> Option<Allocation> {
+        match self.seek(at, Whence::SeekData).ok()? {
+            Some(data) if data > at => Some(Allocation::Hole(Bytes(data.0 - at.0))),
+            Some(_) => {
+                let hole = self.seek(at, Whence::SeekHole).ok()??;
+                Some(Allocation::Data(Bytes(hole.0.saturating_sub(at.0))))
+            }
+            None => {
+                // No data from here to the end, and nothing at all where the file was truncated: reading that is an
+                // error, so it must not pass for zeros.
+                let end = self.file.metadata().ok()?.len();
+                (at.0 < end).then(|| Allocation::Hole(Bytes(end - at.0)))
+            }
+        }
+    }
+}
+
+impl BlockDevice for Opened {
+    fn size(&self) -> Bytes {
+        self.size
+    }
+
+    fn block_size(&self) -> Bytes {
+        self.block_size
+    }
+
+    fn is_read_only(&self) -> bool {
+        !self.writable
+    }
+
+    fn read_at(&self, buffer: &mut [u8], at: Bytes) -> Result<(), Errno> {
+        // An end that comes too soon (the file was truncated) carries no number and so is EIO.
+        self.file.read_exact_at(buffer, at.0).map_err(|error| Errno::from_io(&error))
+    }
+
+    fn write_at(&self, data: &[u8], at: Bytes) -> Result<(), Errno> {
+        self.refuse_read_only()?;
+        self.file.write_all_at(data, at.0).map_err(|error| Errno::from_io(&error))
+    }
+
+    fn discard(&self, at: Bytes, length: Bytes) -> Result<(), Errno> {
+        self.refuse_read_only()?;
+        if !self.is_disk {
+            // Only a hint, so storage that cannot is no failure.
+            return self.punch_hole(at, length).map(drop);
+        }
+        let Some((at, length)) = whole_blocks(at, length, self.block_size) else { return Ok(()) };
+        match blockdev::discard(self.file.as_fd(), at.0, length.0) {
+            Err(error) if !cannot(Errno::from_io(&error)) => Err(Errno::from_io(&error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn write_zeroes(&self, at: Bytes, length: Bytes, may_unmap: bool) -> Result<(), Errno> {
+        self.refuse_read_only()?;
+        if may_unmap && self.punch_hole(at, length)? {
+            return Ok(());
+        }
+        if self.fallocate(FallocateFlags::FALLOC_FL_ZERO_RANGE, at, length)? {
+            return Ok(());
+        }
+        let (mut at, mut left) = (at, length.0);
+        while left > 0 {
+            let piece = usize::try_from(left).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
+            self.write_at(&ZEROS[..piece], at)?;
+            at.0 += piece as u64;
+            left -= piece as u64;
+        }
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<(), Errno> {
+        self.file.sync_data().map_err(|error| Errno::from_io(&error))
+    }
+
+    fn allocation(&self, at: Bytes, length: Bytes) -> Result<Allocation, Errno> {
+        let run = if self.is_disk { None } else { self.run_at(at) };
+        // At least 1, should the file change between two questions to it.
+        let clip = |run: Bytes| Bytes(run.0.clamp(1, length.0.max(1)));
+        Ok(match run {
+            Some(Allocation::Hole(run)) => Allocation::Hole(clip(run)),
+            Some(Allocation::Data(run)) => Allocation::Data(clip(run)),
+            None => Allocation::Data(length),
+        })
+    }
+}
+
+/// A position or a length as system calls take it.
+fn offset(bytes: Bytes) -> Result<off_t, Errno> {
+    off_t::try_from(bytes.0).map_err(|_| Errno::EOVERFLOW)
+}
+
+/// Whether an errno says that this storage does not know the operation, or not at these positions (a disk of 4096
+/// byte blocks), so that another way can be tried.
+fn cannot(errno: Errno) -> bool {
+    matches!(errno, Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ENOTTY | Errno(nix::libc::ENOSYS))
+}
+
+/// The whole blocks within a range; `None` when there are none.
+fn whole_blocks(at: Bytes, length: Bytes, block: Bytes) -> Option<(Bytes, Bytes)> {
+    let begin = at.0.checked_next_multiple_of(block.0)?;
+    let end = at.0.checked_add(length.0)?;
+    let end = end - end.checked_rem(block.0)?;
+    (begin < end).then(|| (Bytes(begin), Bytes(end - begin)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use tempfile::TempDir;
+
+    const MIB: u64 = 1 << 20;
+
+    /// A file of that size with `0x55` in its first MiB and a hole behind it.
+    fn sparse(directory: &TempDir, size: u64) -> (Pdev, File) {
+        let path = directory.path().join("disk.img");
+        fs::write(&path, vec![0x55; usize::try_from(size.min(MIB)).unwrap()]).unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        file.set_len(size).unwrap();
+        let pdev = Pdev::file(DeviceNumber::new(7, 0), &path, file.try_clone().unwrap(), true).unwrap();
+        (pdev, file)
+    }
+
+    fn bytes(pdev: &Pdev, at: u64, length: usize) -> Vec<u8> {
+        let mut buffer = vec![0xee; length];
+        pdev.read_at(&mut buffer, Bytes(at)).unwrap();
+        buffer
+    }
+
+    #[test]
+    fn a_tail_that_is_no_sector_is_not_part_of_the_device() {
+        let directory = TempDir::new().unwrap();
+        let (pdev, _) = sparse(&directory, 3 * 512 + 511);
+        assert_eq!((pdev.sectors(), pdev.size()), (Sectors(3), Bytes(1536)));
+        assert_eq!(pdev.block_size(), Bytes(512));
+        assert_eq!(pdev.path().map(|path| path.ends_with(b"/disk.img")), Some(true));
+        let (empty, _) = sparse(&directory, 511);
+        assert_eq!(empty.sectors(), Sectors(0));
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_the_file_keeps_its_size() {
+        let directory = TempDir::new().unwrap();
+        let (pdev, file) = sparse(&directory, 4 * MIB);
+        pdev.write_at(b"across", Bytes(MIB - 3)).unwrap();
+        assert_eq!(bytes(&pdev, MIB - 4, 8), b"\x55across\0");
+        pdev.write_zeroes(Bytes(100), Bytes(300_000), false).unwrap();
+        pdev.write_zeroes(Bytes(400_000), Bytes(100), true).unwrap();
+        assert_eq!(bytes(&pdev, 0, 100), [0x55; 100]);
+        assert_eq!(bytes(&pdev, 100, 300_000), [0; 300_000]);
+        assert_eq!(bytes(&pdev, 300_100, 4), [0x55; 4]);
+        assert_eq!(bytes(&pdev, 399_999, 102), [&[0x55][..], &[0; 100], &[0x55]].concat());
+        pdev.flush().unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 4 * MIB);
+    }
+
+    #[test]
+    #[allow(clippy::print_stdout, reason = "a skip says why")]
+    fn holes_are_told_from_data() {
+        let directory = TempDir::new().unwrap();
+        let (pdev, _) = sparse(&directory, 4 * MIB);
+        let at = |at, length| pdev.allocation(Bytes(at), Bytes(length)).unwrap();
+        assert_eq!(at(0, 4096), Allocation::Data(Bytes(4096)));
+        if at(MIB, 1) == Allocation::Data(Bytes(1)) {
+            println!("skipped: the file system of {} does not tell of holes", directory.path().display());
+            return;
+        }
+        assert_eq!(at(0, 4 * MIB), Allocation::Data(Bytes(MIB)));
+        assert_eq!(at(MIB, 3 * MIB), Allocation::Hole(Bytes(3 * MIB)));
+        assert_eq!(at(2 * MIB, 512), Allocation::Hole(Bytes(512)));
+        pdev.discard(Bytes(MIB / 4), Bytes(MIB / 4)).unwrap();
+        assert_eq!(at(MIB / 4, MIB), Allocation::Hole(Bytes(MIB / 4)));
+        assert_eq!(bytes(&pdev, MIB / 4, 4096), [0; 4096]);
+        assert_eq!(at(4 * MIB - 1, 1), Allocation::Hole(Bytes(1)));
+    }
+
+    #[test]
+    fn a_file_truncated_under_us_gives_errors_and_no_zeros() {
+        let directory = TempDir::new().unwrap();
+        let (pdev, file) = sparse(&directory, 4 * MIB);
+        file.set_len(MIB).unwrap();
+        assert_eq!(pdev.size(), Bytes(4 * MIB));
+        let mut buffer = [0; 1024];
+        assert_eq!(pdev.read_at(&mut buffer, Bytes(MIB)), Err(Errno::EIO));
+        assert_eq!(pdev.read_at(&mut buffer, Bytes(MIB - 512)), Err(Errno::EIO));
+        assert_eq!(pdev.allocation(Bytes(2 * MIB), Bytes(MIB)), Ok(Allocation::Data(Bytes(MIB))));
+        assert_eq!(pdev.allocation(Bytes(0), Bytes(2 * MIB)), Ok(Allocation::Data(Bytes(MIB))));
+        pdev.discard(Bytes(2 * MIB), Bytes(MIB)).unwrap();
+    }
+
+    #[test]
+    fn a_read_only_file_is_read_and_not_changed() {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("disk.img");
+        fs::write(&path, [7; 1024]).unwrap();
+        let pdev = Pdev::file(DeviceNumber::new(7, 0), &path, File::open(&path).unwrap(), false).unwrap();
+        assert!(pdev.is_read_only());
+        assert_eq!(bytes(&pdev, 512, 512), [7; 512]);
+        assert_eq!(pdev.write_at(&[1], Bytes(0)), Err(Errno::EROFS));
+        assert_eq!(pdev.discard(Bytes(0), Bytes(512)), Err(Errno::EROFS));
+        assert_eq!(pdev.write_zeroes(Bytes(0), Bytes(512), true), Err(Errno::EROFS));
+        pdev.flush().unwrap();
+    }
+
+    #[test]
+    fn what_is_neither_file_nor_disk_is_refused() {
+        let directory = TempDir::new().unwrap();
+        for path in [directory.path(), Path::new("/dev/null")] {
+            let file = File::open(path).unwrap();
+            let error = Pdev::file(DeviceNumber::new(7, 0), path, file, false).unwrap_err();
+            assert_eq!(Errno::from_io(&error), Errno::ENOTBLK, "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn a_stacked_device_answers_for_itself() {
+        let directory = TempDir::new().unwrap();
+        let (below, _) = sparse(&directory, MIB);
+        let pdev = Pdev::stacked(DeviceNumber::new(253, 4), "vol0".into(), Arc::new(below));
+        assert_eq!(
+            (pdev.number(), pdev.path(), pdev.sectors()),
+            (DeviceNumber::new(253, 4), None, Sectors(2048))
+        );
+        assert_eq!((pdev.name(), pdev.as_file().is_none()), (&"vol0".into(), true));
+        pdev.write_at(b"x", Bytes(5)).unwrap();
+        assert_eq!(bytes(&pdev, 4, 3), b"\x55x\x55");
+    }
+
+    #[test]
+    fn a_disks_discard_takes_whole_blocks_only() {
+        let blocks = |at, length| {
+            whole_blocks(Bytes(at), Bytes(length), Bytes(4096)).map(|(at, length)| (at.0, length.0))
+        };
+        assert_eq!(blocks(0, 8192), Some((0, 8192)));
+        assert_eq!(blocks(512, 8192), Some((4096, 4096)));
+        assert_eq!(blocks(512, 4096), None);
+        assert_eq!(blocks(u64::MAX - 8192, 8192), Some((u64::MAX - 8191, 4096)));
+        assert_eq!(blocks(u64::MAX, 1), None);
+    }
+}

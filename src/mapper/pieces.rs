@@ -1,0 +1,115 @@
+//! One part of a request, served by one mapping: moving its bytes.
+
+use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors};
+use crate::block::BlockDevice;
+use crate::target::{Mapping, Target};
+
+/// A part of a request that one mapping serves.
+pub(super) struct Piece<'a> {
+    pub(super) target: &'a dyn Target,
+    /// The first sector of the part, from the target's start.
+    pub(super) sector: Sectors,
+    pub(super) mapping: Mapping<'a>,
+    /// Bytes between the mapping's first sector and the part: less than a sector.
+    pub(super) skip: u64,
+    /// Bytes in the part, at least 1.
+    pub(super) length: u64,
+}
+
+impl Piece<'_> {
+    /// The part's length as memory has it.
+    pub(super) fn bytes(&self) -> Result<usize, Errno> {
+        usize::try_from(self.length).map_err(|_| Errno::EIO)
+    }
+
+    /// Where in a pdev the part lies, if the mapping starts at that sector of it.
+    pub(super) fn position(&self, sector: Sectors) -> Result<Bytes, Errno> {
+        let at = sector.to_bytes().and_then(|at| at.0.checked_add(self.skip));
+        at.map(Bytes).ok_or(Errno::EIO)
+    }
+
+    /// Whether the target calls this failure an event of the device.
+    pub(super) fn is_event(&self, errno: Errno) -> bool {
+        match self.mapping {
+            Mapping::Remap { pdev, .. } => self.target.end_io(pdev, errno),
+            Mapping::Zero { .. } | Mapping::Fail { .. } | Mapping::Handle { .. } => false,
+        }
+    }
+
+    pub(super) fn read(&self, buffer: &mut [u8]) -> Result<(), Errno> {
+        match self.mapping {
+            Mapping::Remap { pdev, sector, .. } => pdev.read_at(buffer, self.position(sector)?),
+            Mapping::Zero { .. } => {
+                buffer.fill(0);
+                Ok(())
+            }
+            Mapping::Fail { errno, .. } => Err(errno),
+            Mapping::Handle { .. } if self.is_whole() => self.target.read(self.sector, buffer),
+            Mapping::Handle { .. } => {
+                let sectors = self.sectors()?;
+                buffer.copy_from_slice(sectors.get(self.within()?).ok_or(Errno::EIO)?);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn write(&self, data: &[u8]) -> Result<(), Errno> {
+        match self.mapping {
+            Mapping::Remap { pdev, sector, .. } => pdev.write_at(data, self.position(sector)?),
+            Mapping::Zero { .. } => Ok(()),
+            Mapping::Fail { errno, .. } => Err(errno),
+            Mapping::Handle { .. } if self.is_whole() => self.target.write(self.sector, data),
+            Mapping::Handle { .. } => {
+                let mut sectors = self.sectors()?;
+                sectors.get_mut(self.within()?).ok_or(Errno::EIO)?.copy_from_slice(data);
+                self.target.write(self.sector, &sectors)
+            }
+        }
+    }
+
+    pub(super) fn discard(&self) -> Result<(), Errno> {
+        match self.mapping {
+            Mapping::Remap { pdev, sector, .. } => pdev.discard(self.position(sector)?, Bytes(self.length)),
+            Mapping::Zero { .. } => Ok(()),
+            Mapping::Fail { errno, .. } => Err(errno),
+            // A discard is a wish: parts of sectors are left as they are.
+            Mapping::Handle { .. } if self.is_whole() => {
+                self.target.discard(self.sector, Sectors(self.length / SECTOR_SIZE))
+            }
+            Mapping::Handle { .. } => Ok(()),
+        }
+    }
+
+    pub(super) fn write_zeroes(&self, may_unmap: bool) -> Result<(), Errno> {
+        match self.mapping {
+            Mapping::Remap { pdev, sector, .. } => {
+                pdev.write_zeroes(self.position(sector)?, Bytes(self.length), may_unmap)
+            }
+            Mapping::Zero { .. } => Ok(()),
+            Mapping::Fail { errno, .. } => Err(errno),
+            Mapping::Handle { .. } if self.is_whole() => {
+                self.target.write_zeroes(self.sector, Sectors(self.length / SECTOR_SIZE), may_unmap)
+            }
+            Mapping::Handle { .. } => self.write(&vec![0; self.bytes()?]),
+        }
+    }
+
+    /// Whether the part is whole sectors, which is all that a target handles.
+    fn is_whole(&self) -> bool {
+        self.skip == 0 && self.length.is_multiple_of(SECTOR_SIZE)
+    }
+
+    /// The content of the sectors that the part touches.
+    fn sectors(&self) -> Result<Vec<u8>, Errno> {
+        let bytes = (self.skip + self.length).next_multiple_of(SECTOR_SIZE);
+        let mut sectors = vec![0; usize::try_from(bytes).map_err(|_| Errno::EIO)?];
+        self.target.read(self.sector, &mut sectors)?;
+        Ok(sectors)
+    }
+
+    /// The part's place among them.
+    fn within(&self) -> Result<std::ops::Range<usize>, Errno> {
+        let skip = usize::try_from(self.skip).map_err(|_| Errno::EIO)?;
+        Ok(skip..skip + self.bytes()?)
+    }
+}

@@ -1,0 +1,242 @@
+//! The commands about tables: load, clear, suspend, resume, status, dependencies, messages.
+
+use super::Mapper;
+use super::device::Device;
+use super::live::{LiveLine, LiveTable};
+use super::pdevs::{Opener, Pdevs};
+use super::stored::StoredTable;
+use super::volume::OpenVolume;
+use crate::block::{BlockDevice, Pdev, PdevSource};
+use crate::dm::limits::MAX_TABLE_LINES;
+use crate::dm::{
+    DeviceId, DeviceNumber, Errno, Fault, Flags, Line, Reply, ReplyBody, Request, Sectors, Slot, StatusLine, Table, Text,
+};
+use crate::target::{self, Init, Target};
+use std::sync::Arc;
+
+impl Mapper {
+    pub(super) fn load(&mut self, request: &Request, table: &Table) -> Result<Reply, Fault> {
+        let name = self.find(&request.device)?;
+        let read_only = request.flags.contains(Flags::READONLY);
+        let (live, deps, pdevs) = self.build(&name, &table.lines, read_only)?;
+        let device = self.device_mut(&DeviceId::by_name(name.clone()))?;
+        if !device.was_loaded {
+            live.check_limits()?;
+        }
+        let lines = table.lines.iter().zip(&live.lines).map(|(line, live)| Line {
+            params: live.target.params(&|pdev: &Pdev| pdev.number().to_string().into()),
+            ..line.clone()
+        });
+        device.slots.inactive = Some(StoredTable { table: Table { lines: lines.collect() }, read_only, deps });
+        device.was_loaded = true;
+        self.pdevs = pdevs;
+        self.settle();
+        self.reply(&name, request)
+    }
+
+    pub(super) fn clear(&mut self, request: &Request) -> Result<Reply, Fault> {
+        let device = self.device_mut(&request.device)?;
+        device.slots.inactive = None;
+        let name = device.name.clone();
+        // The reply counts what is open while the old table still is, as the kernel's does; only its own device is told.
+        let reply = self.reply(&name, request)?;
+        self.settle();
+        Ok(reply)
+    }
+
+    pub(super) fn suspend(&mut self, request: &Request) -> Result<Reply, Fault> {
+        let device = self.device_mut(&request.device)?;
+        if !device.suspended {
+            device.suspended = true;
+            if !request.flags.contains(Flags::NOFLUSH) {
+                let flushed = device.live.flush();
+                flushed.map_err(|errno| Fault::new(errno, format!("cannot flush the disks: {errno}")))?;
+            }
+        }
+        let name = device.name.clone();
+        self.reply(&name, request)
+    }
+
+    pub(super) fn resume(&mut self, request: &Request) -> Result<Reply, Fault> {
+        let device = self.device_mut(&request.device)?;
+        let name = device.name.clone();
+        if let Some(table) = device.slots.inactive.take() {
+            let built = self.build(&name, &table.table.lines, table.read_only);
+            let device = self.device_mut(&DeviceId::by_name(name.clone()))?;
+            let live = match built {
+                Ok((live, _, _)) => live,
+                Err(fault) => {
+                    // Its disks cannot be opened now: the table is kept for when they can.
+                    device.slots.inactive = Some(table);
+                    return Err(fault);
+                }
+            };
+            // A table that does not fit its disks is gone, and the device stays suspended (`do_resume`).
+            device.suspended = true;
+            live.check_limits()?;
+            device.read_only = table.read_only;
+            device.live.resize(table.size(), table.read_only);
+            device.slots.active = Some(table);
+        }
+        let device = self.device_mut(&DeviceId::by_name(name.clone()))?;
+        if device.suspended {
+            if device.slots.active.is_none() {
+                return Err(Fault::invalid(format!("\"{name}\" has no table: load one first")));
+            }
+            device.suspended = false;
+        }
+        self.settle();
+        self.reply(&name, request)
+    }
+
+    pub(super) fn deps(&self, request: &Request) -> Result<Reply, Fault> {
+        let device = self.device(&request.device)?;
+        let table = device.slots.get(Device::slot_asked(request));
+        let deps = table.map(|table| table.deps.clone()).unwrap_or_default();
+        Ok(Reply { body: ReplyBody::Deps(deps), ..device.status(request, self.open_count(device)) })
+    }
+
+    pub(super) fn table_status(&self, request: &Request) -> Result<Reply, Fault> {
+        let device = self.device(&request.device)?;
+        let reply = device.status(request, self.open_count(device));
+        let slot = Device::slot_asked(request);
+        let Some(table) = device.slots.get(slot) else {
+            return Ok(Reply { body: ReplyBody::Lines(Vec::new()), ..reply });
+        };
+        let by_path = request.flags.contains(Flags::PATHS);
+        let name = |dev: DeviceNumber| self.pdevs.path(dev).filter(|_| by_path).cloned();
+        let line = |line: &Line, params: Text| StatusLine {
+            start: line.start,
+            length: line.length,
+            target: line.target.clone(),
+            status: 0,
+            params,
+        };
+        let lines = if request.flags.contains(Flags::STATUS_TABLE) {
+            table.table.lines.iter().map(|text| line(text, table.params(text, &name))).collect()
+        } else {
+            let live = self.live_table(device, slot, table)?;
+            let shown = |pdev: &Pdev| name(pdev.number()).unwrap_or_else(|| pdev.number().to_string().into());
+            let lines = table.table.lines.iter().zip(&live.lines);
+            lines.map(|(text, live)| line(text, live.target.status(&shown))).collect()
+        };
+        Ok(Reply { body: ReplyBody::Lines(lines), ..reply })
+    }
+
+    pub(super) fn message(&mut self, request: &Request, sector: Sectors, message: &Text) -> Result<Reply, Fault> {
+        let words = message.words();
+        let device = self.device_mut(&request.device)?;
+        let name = device.name.clone();
+        let Some(first) = words.first() else { return Err(Fault::invalid("the message is empty")) };
+        let mut answer = None;
+        if first.eq_ignore_ascii_case(b"@cancel_deferred_remove") && words.len() == 1 {
+            device.deferred_remove = false;
+        } else if first.starts_with(b"@") {
+            return Err(Fault::invalid(format!("the driver knows no message \"{first}\"")));
+        } else {
+            self.activate(&name)?;
+            let device = self.device(&request.device)?;
+            let table = device.live.table().ok_or_else(|| Fault::invalid(format!("\"{name}\" has no active table")))?;
+            let line = table.at(sector).ok_or_else(|| {
+                Fault::invalid(format!("sector {sector} is not in \"{name}\", which has {} sectors", table.size()))
+            })?;
+            answer = line.target.message(&words)?;
+        }
+        let mut reply = self.reply(&name, request)?;
+        reply.flags = reply.flags.set(Flags::DATA_OUT, answer.is_some());
+        Ok(Reply { body: ReplyBody::Message(answer), ..reply })
+    }
+
+    /// The device as something to read and write, in use until the value is dropped.
+    ///
+    /// # Errors
+    /// ENXIO when there is no such device; EAGAIN when it is suspended, since nobody else could resume it meanwhile;
+    /// EROFS when it is to be written and read-only; or what its disks give when they are opened.
+    pub fn volume(&mut self, id: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
+        let name = self.find(id)?;
+        self.activate(&name)?;
+        let device = self.device(&DeviceId::by_name(name.clone()))?;
+        if device.suspended {
+            return Err(Fault::new(Errno::EAGAIN, format!("\"{name}\" is suspended: resume it first")));
+        }
+        if writable && device.read_only {
+            return Err(Fault::new(Errno::EROFS, format!("\"{name}\" is read-only")));
+        }
+        Ok(Arc::new(OpenVolume::new(device.live.clone())))
+    }
+
+    /// Makes the targets of a device's active table, and of the devices under it, where they are not made yet.
+    fn activate(&self, name: &Text) -> Result<(), Fault> {
+        let Some(device) = self.devices.get(name) else { return Ok(()) };
+        let Some(table) = device.slots.active.as_ref() else { return Ok(()) };
+        for lower in table.deps.iter().filter_map(|dev| self.with_number(*dev)) {
+            self.activate(&lower.name)?;
+        }
+        if device.live.table().is_none() {
+            let (live, _, _) = self.build(name, &table.table.lines, table.read_only)?;
+            device.live.attach(Arc::new(live));
+        }
+        Ok(())
+    }
+
+    /// A table of the device with its targets made.
+    fn live_table(&self, device: &Device, slot: Slot, table: &StoredTable) -> Result<Arc<LiveTable>, Fault> {
+        let made = if slot == Slot::Active { device.live.table() } else { None };
+        match made {
+            Some(made) => Ok(made),
+            None => Ok(Arc::new(self.build(&device.name, &table.table.lines, table.read_only)?.0)),
+        }
+    }
+
+    /// Makes a table's targets: the checks that each line must pass, in the kernel's order (`dm_table_add_target`), then
+    /// the target's own. Gives the disks under it and the numbers of all disks, the new ones with them.
+    fn build(
+        &self,
+        device: &Text,
+        lines: &[Line],
+        read_only: bool,
+    ) -> Result<(LiveTable, Vec<DeviceNumber>, Pdevs), Fault> {
+        if lines.is_empty() {
+            return Err(Fault::invalid("the table has no lines"));
+        }
+        if lines.len() > MAX_TABLE_LINES {
+            return Err(Fault::invalid(format!("the table has {} lines, above {MAX_TABLE_LINES}", lines.len())));
+        }
+        let mut opener = Opener::new(self, device);
+        let mut built = Vec::with_capacity(lines.len());
+        let mut end = Sectors::ZERO;
+        for (index, line) in lines.iter().enumerate() {
+            let target = make_target(line, end, read_only, &mut opener).map_err(|fault| fault.at_line(index))?;
+            end = Sectors(line.start.0 + line.length.0);
+            built.push(LiveLine { start: line.start, length: line.length, target });
+        }
+        let (deps, pdevs) = opener.finish();
+        Ok((LiveTable { lines: built }, deps, pdevs))
+    }
+}
+
+/// One line's target, if the line follows the one that ends at `end`.
+fn make_target(
+    line: &Line,
+    end: Sectors,
+    read_only: bool,
+    pdevs: &mut dyn PdevSource,
+) -> Result<Box<dyn Target>, Fault> {
+    let Line { start, length, target, params } = line;
+    if *length == Sectors::ZERO {
+        return Err(Fault::invalid("the line maps no sectors: its length is 0"));
+    }
+    let found = target::find(target);
+    let found = found.ok_or_else(|| Fault::invalid(format!("there is no target type \"{target}\"")))?;
+    if *start != end {
+        let what = if *start > end { "a gap" } else { "an overlap" };
+        return Err(Fault::invalid(format!("{what} in the table: the line starts at {start}, not at {end}")));
+    }
+    if start.checked_add(*length).and_then(Sectors::to_bytes).is_none() {
+        return Err(Fault::invalid(format!("{length} sectors from {start} are more than a device can have")));
+    }
+    let arguments = params.words();
+    let mut init =
+        Init { target: found, start: *start, length: *length, arguments: &arguments, read_only, pdevs };
+    (found.init)(&mut init)
+}

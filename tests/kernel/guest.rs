@@ -1,0 +1,65 @@
+//! Runs the body of a test in a guest.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Set in the guest.
+const IN_GUEST: &str = "RDMSETUP_IN_GUEST";
+
+/// The disks of every guest, in bytes: large enough for a table of a few lines, small enough to compare whole.
+pub const DISK_SIZE: u64 = 4 << 20;
+
+/// The first disk, and its number.
+pub const DISK_A: &str = "/dev/ubda";
+/// The second disk.
+pub const DISK_B: &str = "/dev/ubdb";
+
+/// Runs `body` in a guest with two empty disks; `name` is the test's full name.
+pub fn run(name: &str, body: impl FnOnce()) {
+    if env::var_os(IN_GUEST).is_some() {
+        return body();
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let disks = ["a", "b"].map(|disk| {
+        let path = scratch.path().join(disk);
+        File::create(&path).unwrap().set_len(DISK_SIZE).unwrap();
+        path
+    });
+    if let Some(missing) = missing() {
+        assert!(env::var_os("CI").is_none(), "cannot run in CI: {missing}");
+        eprintln!("SKIPPED {name}: {missing}");
+        return;
+    }
+    let runner = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel/uml");
+    let output = Command::new(runner)
+        .arg("--disk")
+        .arg(&disks[0])
+        .arg("--disk")
+        .arg(&disks[1])
+        .args(["--timeout", "300", "--env", "RDMSETUP_IN_GUEST=1", "--"])
+        .arg(env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "in the guest ({}):\n{stdout}\n{stderr}", output.status);
+    // A name that matches no test would succeed too.
+    assert!(stdout.contains("1 passed"), "the guest ran no test named {name}:\n{stdout}\n{stderr}");
+}
+
+/// What this machine lacks to run a guest.
+fn missing() -> Option<String> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = |program: &str| env::split_paths(&path).chain(["/usr/sbin".into()]).any(|dir: PathBuf| dir.join(program).exists());
+    ["linux.uml", "cc", "dmsetup"].into_iter().find(|program| !found(program)).map(|program| format!("no {program} here"))
+}
+
+/// The major number of the guest kernel's device-mapper.
+pub fn kernel_major() -> u32 {
+    let devices = fs::read_to_string("/proc/devices").unwrap();
+    let line = devices.lines().find(|line| line.ends_with(" device-mapper")).expect("the guest has device-mapper");
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}

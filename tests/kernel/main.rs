@@ -1,0 +1,9 @@
+//! The real kernel as the judge: tests that run inside a Linux guest (User-Mode Linux, see README.md here).
+//!
+//! Each `#[test]` hands its body to [`guest::run`], which starts this very program again in a guest, where the body then
+//! runs as root beside a real device-mapper.
+
+mod data;
+mod guest;
+mod replies;
+mod script;
