@@ -17,8 +17,8 @@ pub mod sys;
 pub mod wire;
 
 pub mod block;
-pub mod target;
 pub mod mapper;
+pub mod target;
 
 pub mod backend;
 pub mod render;

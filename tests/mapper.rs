@@ -1,6 +1,7 @@
 //! The userspace mapper, asked directly: stacking, saved state, and any sequence of requests at all.
 //!
 //! That it answers as Linux does is `tests/kernel`'s to show; this is about what Linux has no part in.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 use arbitrary::{Arbitrary, Unstructured};
 use rdmsetup::dm::{
@@ -59,7 +60,11 @@ impl Bench {
     fn table(&mut self, name: &str, flags: Flags) -> Vec<String> {
         let request = Request::new(DeviceId::by_name(name), Command::TableStatus);
         let reply = self.ask(&request.with_flags(Flags::STATUS_TABLE | flags)).unwrap();
-        reply.lines().iter().map(|line| format!("{} {} {} {}", line.start, line.length, line.target, line.params)).collect()
+        reply
+            .lines()
+            .iter()
+            .map(|line| format!("{} {} {} {}", line.start, line.length, line.target, line.params))
+            .collect()
     }
 
     fn names(&mut self) -> Vec<Text> {
@@ -71,7 +76,11 @@ impl Bench {
     fn reload(&mut self) {
         let bytes = self.mapper.state().to_bytes();
         self.mapper = Mapper::restore(&State::parse(&bytes).unwrap()).unwrap();
-        assert_eq!(self.mapper.state().to_bytes(), bytes, "a state that is loaded is the state that was saved");
+        assert_eq!(
+            self.mapper.state().to_bytes(),
+            bytes,
+            "a state that is loaded is the state that was saved"
+        );
     }
 }
 
@@ -166,7 +175,9 @@ fn a_suspended_or_read_only_device_says_so() {
     let load = Request::new(DeviceId::by_name("ro"), Command::TableLoad(table)).with_flags(Flags::READONLY);
     bench.ask(&load).unwrap();
     bench.ask(&Request::resume(DeviceId::by_name("ro"))).unwrap();
-    let open = |bench: &mut Bench, writable| bench.mapper.volume(&DeviceId::by_name("ro"), writable).map_err(|f| f.errno);
+    let open = |bench: &mut Bench, writable| {
+        bench.mapper.volume(&DeviceId::by_name("ro"), writable).map_err(|f| f.errno)
+    };
     assert_eq!(open(&mut bench, true).unwrap_err(), Errno::EROFS);
     let volume = open(&mut bench, false).unwrap();
     assert_eq!(volume.write_at(b"x", Bytes(0)), Err(Errno::EROFS));
@@ -178,7 +189,11 @@ fn a_suspended_or_read_only_device_says_so() {
 fn reads_and_writes_cross_lines_at_any_byte() {
     let mut bench = Bench::new();
     let (a, b) = (bench.file("a", 64), bench.file("b", 64));
-    let table = format!("0 3 linear {a} 1\n3 4 striped 2 1 {a} 8 {b} 0\n7 1 zero\n8 2 linear {b} 20", a = a.display(), b = b.display());
+    let table = format!(
+        "0 3 linear {a} 1\n3 4 striped 2 1 {a} 8 {b} 0\n7 1 zero\n8 2 linear {b} 20",
+        a = a.display(),
+        b = b.display()
+    );
     bench.make("vol", &table);
     let volume = bench.mapper.volume(&DeviceId::by_name("vol"), true).unwrap();
     let mut model = vec![0; 10 * 512];
@@ -221,7 +236,15 @@ fn any_table(u: &mut Unstructured<'_>, disk: &str) -> arbitrary::Result<Command>
     for _ in 0..u.int_in_range(0..=4)? {
         let length = *u.choose(&[0, 8, 16, 64, u64::MAX])?;
         let word = *u.choose(&["a", "b", "240:0", "240:1", "7:0", "/nonesuch", disk])?;
-        let target = *u.choose(&["zero", "error x", "nonesuch", "linear W 0", "linear W 18446744073709551615", "striped 2 8 W 0 W 64", "striped W"])?;
+        let target = *u.choose(&[
+            "zero",
+            "error x",
+            "nonesuch",
+            "linear W 0",
+            "linear W 18446744073709551615",
+            "striped 2 8 W 0 W 64",
+            "striped W",
+        ])?;
         text.push_str(&format!("{start} {length} {}\n", target.replace('W', word)));
         start = if u.ratio(9, 10)? { length.saturating_add(start) } else { u.arbitrary()? };
     }
@@ -237,10 +260,14 @@ fn any_request(u: &mut Unstructured<'_>, disk: &str) -> arbitrary::Result<Reques
         10 => Command::DevRename((*u.choose(NAMES)?).into()),
         11 => Command::TableClear,
         12 => Command::TableStatus,
-        13 => Command::TargetMsg { sector: Sectors(u.arbitrary()?), message: (*u.choose(&["", "hi", "@x"])?).into() },
+        13 => Command::TargetMsg {
+            sector: Sectors(u.arbitrary()?),
+            message: (*u.choose(&["", "hi", "@x"])?).into(),
+        },
         _ => Command::RemoveAll,
     };
-    let flags = [Flags::SUSPEND, Flags::READONLY, Flags::UUID, Flags::DEFERRED_REMOVE, Flags::QUERY_INACTIVE_TABLE];
+    let flags =
+        [Flags::SUSPEND, Flags::READONLY, Flags::UUID, Flags::DEFERRED_REMOVE, Flags::QUERY_INACTIVE_TABLE];
     let flags = flags.into_iter().try_fold(Flags::NONE, |all, flag| Ok(all.set(flag, u.ratio(1, 5)?)))?;
     Ok(Request { flags, event_nr: u32::arbitrary(u)?, ..Request::new(any_device(u)?, command) })
 }

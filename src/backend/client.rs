@@ -44,16 +44,19 @@ impl Client {
     /// The driver's error, EOVERFLOW for a reply larger than the limit, or EIO for bytes that are no reply.
     pub fn perform(&mut self, request: &Request) -> Result<Reply, CallError> {
         let kind = request.command.kind();
-        let asks_paths = self.backend.is_mapper() && matches!(kind, CommandKind::TableStatus | CommandKind::DevWait);
+        let asks_paths =
+            self.backend.is_mapper() && matches!(kind, CommandKind::TableStatus | CommandKind::DevWait);
         let sent = asks_paths.then(|| request.clone().with_flags(Flags::PATHS));
         let sent = sent.as_ref().unwrap_or(request);
-        let failed = |errno, fault| CallError { verb: request.verb(), device: request.device.clone(), errno, fault };
+        let failed =
+            |errno, fault| CallError { verb: request.verb(), device: request.device.clone(), errno, fault };
 
         let number = linux::ioctl_number(kind);
         let mut size = if linux::has_reply_data(kind) { FIRST_BUFFER } else { linux::HEADER_LEN };
         loop {
             let encoded = linux::encode_request(sent, size);
-            let mut buffer = encoded.map_err(|error| failed(Errno::EINVAL, Some(Fault::invalid(error.to_string()))))?;
+            let mut buffer =
+                encoded.map_err(|error| failed(Errno::EINVAL, Some(Fault::invalid(error.to_string()))))?;
             size = buffer.len();
             if let Err(errno) = self.backend.ioctl(number, &mut buffer) {
                 return Err(failed(errno, self.backend.fault()));
@@ -67,7 +70,10 @@ impl Client {
                 continue;
             }
             let mut reply = linux::decode_reply(kind, &buffer).map_err(|error| {
-                failed(Errno::EIO, Some(Fault::new(Errno::EIO, format!("the driver's reply makes no sense: {error}"))))
+                failed(
+                    Errno::EIO,
+                    Some(Fault::new(Errno::EIO, format!("the driver's reply makes no sense: {error}"))),
+                )
             })?;
             reply.flags = reply.flags.without(Flags::PATHS);
             return Ok(reply);

@@ -58,5 +58,7 @@ pub trait Backend: std::fmt::Debug {
 
 /// The directory of device nodes: `DM_DEV_DIR`, or `/dev`.
 pub fn dev_dir() -> PathBuf {
-    std::env::var_os("DM_DEV_DIR").filter(|dir| !dir.is_empty()).map_or_else(|| PathBuf::from("/dev"), PathBuf::from)
+    std::env::var_os("DM_DEV_DIR")
+        .filter(|dir| !dir.is_empty())
+        .map_or_else(|| PathBuf::from("/dev"), PathBuf::from)
 }

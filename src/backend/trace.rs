@@ -72,7 +72,10 @@ impl Backend for Trace {
 
 impl fmt::Debug for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trace").field("inner", &self.inner).field("style", &self.style).finish_non_exhaustive()
+        f.debug_struct("Trace")
+            .field("inner", &self.inner)
+            .field("style", &self.style)
+            .finish_non_exhaustive()
     }
 }
 

@@ -43,7 +43,8 @@ impl User {
         loop {
             let (lock, mapper) = self.session(kind)?;
             let progress = mapper.ioctl(number, buffer);
-            let progress = progress.map_err(|errno| mapper.take_fault().unwrap_or_else(|| Fault::new(errno, "")))?;
+            let progress =
+                progress.map_err(|errno| mapper.take_fault().unwrap_or_else(|| Fault::new(errno, "")))?;
             if progress == Progress::Done {
                 return Ok(());
             }

@@ -213,10 +213,13 @@ impl Request {
 
     /// Which word dmsetup's errors use for this request: resume and table are commands of their own there.
     pub fn verb(&self) -> &'static str {
-        match self.command.kind() {
-            CommandKind::DevSuspend if !self.flags.contains(Flags::SUSPEND) => "resume",
-            CommandKind::TableStatus if !self.flags.contains(Flags::STATUS_TABLE) => "status",
-            kind => kind.verb(),
+        let kind = self.command.kind();
+        if kind == CommandKind::DevSuspend && !self.flags.contains(Flags::SUSPEND) {
+            "resume"
+        } else if kind == CommandKind::TableStatus && !self.flags.contains(Flags::STATUS_TABLE) {
+            "status"
+        } else {
+            kind.verb()
         }
     }
 }
@@ -262,7 +265,8 @@ mod tests {
     fn a_geometry_is_four_numbers_within_limits() {
         let whole = Geometry { cylinders: 65535, heads: 255, sectors: 63, start: 7 };
         assert_eq!(Geometry::parse(b"65535 255 63 7"), Some(whole));
-        for bad in ["65536 1 1 0", "1 256 1 0", "1 1 256 0", "1 1 1", "1 1 1 1 ", "1 1 1 1 1", "1 1 1 +1", ""] {
+        for bad in ["65536 1 1 0", "1 256 1 0", "1 1 256 0", "1 1 1", "1 1 1 1 ", "1 1 1 1 1", "1 1 1 +1", ""]
+        {
             assert_eq!(Geometry::parse(bad.as_bytes()), None, "{bad}");
         }
     }

@@ -59,7 +59,8 @@ impl SourceTable {
     /// The place in the text of a fault that a driver found; `None` when it is no particular line's.
     pub fn locate(&self, fault: &Fault) -> Option<TableSyntaxError> {
         let place = self.places.get(fault.line?)?;
-        let whole = || words(&place.text, 0).first().map_or(0, |word| word.start)..place.text.trim_ascii_end().len();
+        let whole =
+            || words(&place.text, 0).first().map_or(0, |word| word.start)..place.text.trim_ascii_end().len();
         let span = match fault.argument {
             None => whole(),
             Some(index) => {
@@ -68,12 +69,20 @@ impl SourceTable {
                 arguments.get(index).cloned().unwrap_or(end..end)
             }
         };
-        Some(TableSyntaxError { line: place.number, span, text: place.text.clone(), reason: fault.reason.clone() })
+        Some(TableSyntaxError {
+            line: place.number,
+            span,
+            text: place.text.clone(),
+            reason: fault.reason.clone(),
+        })
     }
 }
 
+/// The bytes of a line that are wrong, and why.
+type Flaw = (Range<usize>, String);
+
 /// One line of text: the table line with the place of its parameters, or nothing if it holds none.
-fn parse_line(text: &[u8]) -> Result<Option<(Line, Range<usize>)>, (Range<usize>, String)> {
+fn parse_line(text: &[u8]) -> Result<Option<(Line, Range<usize>)>, Flaw> {
     let end = text.trim_ascii_end().len();
     let fields = words(&text[..end], 0);
     let Some(first) = fields.first().filter(|first| text[first.start] != b'#') else { return Ok(None) };
@@ -93,17 +102,13 @@ fn parse_line(text: &[u8]) -> Result<Option<(Line, Range<usize>)>, (Range<usize>
     // Up to three words are fields; what comes behind is the target's, up to a comment.
     let begin = fields.get(3).map_or(end, |word| word.start);
     let stop = text[begin..end].iter().position(|&byte| byte == b'#').map_or(end, |at| begin + at);
-    let line = Line {
-        start,
-        length,
-        target: text[target].into(),
-        params: doubled_backslashes(&text[begin..stop]),
-    };
+    let line =
+        Line { start, length, target: text[target].into(), params: doubled_backslashes(&text[begin..stop]) };
     Ok(Some((line, begin..stop)))
 }
 
 /// The number of sectors that a word says.
-fn sectors(text: &[u8], word: Range<usize>) -> Result<Sectors, (Range<usize>, String)> {
+fn sectors(text: &[u8], word: Range<usize>) -> Result<Sectors, Flaw> {
     let digits = &text[word.clone()];
     let number = digits.iter().try_fold(0u64, |sum, byte| {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
@@ -182,14 +187,18 @@ mod tests {
         assert_eq!(fault_in("0 100linear x").1, "100linear");
         assert_eq!(fault_in("-1 1 zero").1, "-1");
         assert_eq!(fault_in("0 8").2, "the line ends before the target type");
-        assert_eq!(fault_in("0 18446744073709551616 zero").2, "18446744073709551616 is more sectors than a device can have");
+        assert_eq!(
+            fault_in("0 18446744073709551616 zero").2,
+            "18446744073709551616 is more sectors than a device can have"
+        );
         assert_eq!(fault_in("0 1 sixteen-letters-").1, "sixteen-letters-");
     }
 
     #[test]
     fn a_drivers_fault_finds_its_argument() {
         let source = SourceTable::parse(b"0 8 zero\n8 8 linear disk.img  38x # no").unwrap();
-        let at = |fault: Fault| source.locate(&fault).map(|error| Text::from(&error.text[error.span]).to_string());
+        let at =
+            |fault: Fault| source.locate(&fault).map(|error| Text::from(&error.text[error.span]).to_string());
         assert_eq!(at(Fault::invalid("").at_line(1).at_argument(1)).unwrap(), "38x");
         assert_eq!(at(Fault::invalid("").at_line(1).at_argument(2)).unwrap(), "");
         assert_eq!(at(Fault::invalid("").at_line(0)).unwrap(), "0 8 zero");

@@ -55,7 +55,11 @@ impl Mapper {
 
     fn wait(&self, request: &Request) -> Result<Option<Reply>, Fault> {
         let device = self.device(&request.device)?;
-        if device.live.event_nr() == request.event_nr { Ok(None) } else { self.table_status(request).map(Some) }
+        if device.live.event_nr() == request.event_nr {
+            Ok(None)
+        } else {
+            self.table_status(request).map(Some)
+        }
     }
 
     fn list(&self, request: &Request) -> Reply {
@@ -78,7 +82,10 @@ impl Mapper {
                 return Err(Fault::new(Errno::ENXIO, format!("minor number {minor} is above {MAX_MINOR}")));
             }
             if let Some(other) = self.devices.values().find(|device| device.minor == minor) {
-                return Err(Fault::new(Errno::ENXIO, format!("minor number {minor} is \"{}\"'s", other.name)));
+                return Err(Fault::new(
+                    Errno::ENXIO,
+                    format!("minor number {minor} is \"{}\"'s", other.name),
+                ));
             }
             minor
         } else {
@@ -168,7 +175,11 @@ impl Mapper {
         let sets_uuid = request.flags.contains(Flags::UUID);
         let limit = if sets_uuid { UUID_LEN } else { NAME_LEN };
         if new.is_empty() || new.len() >= limit {
-            return Err(Fault::invalid(format!("the new name has {} bytes, not 1 to {}", new.len(), limit - 1)));
+            return Err(Fault::invalid(format!(
+                "the new name has {} bytes, not 1 to {}",
+                new.len(),
+                limit - 1
+            )));
         }
         if sets_uuid {
             self.check_free(&Text::new(), new)?;
@@ -193,7 +204,8 @@ impl Mapper {
         // The reply tells the new state under the old name, as the request had it.
         let mut reply = self.reply(old, request)?;
         reply.device = DeviceId { dev: reply.device.dev, ..request.device.clone() };
-        reply.flags = reply.flags.set(Flags::INACTIVE_PRESENT, request.flags.contains(Flags::INACTIVE_PRESENT));
+        reply.flags =
+            reply.flags.set(Flags::INACTIVE_PRESENT, request.flags.contains(Flags::INACTIVE_PRESENT));
         if !sets_uuid && let Some(mut device) = self.devices.remove(old) {
             device.name = new.clone();
             self.devices.insert(new.clone(), device);
@@ -211,7 +223,9 @@ impl Mapper {
         let size = geometry.cylinders * geometry.heads * geometry.sectors;
         if geometry.start > size {
             let Geometry { start, .. } = geometry;
-            return Err(Fault::invalid(format!("start sector {start} is behind the geometry's {size} sectors")));
+            return Err(Fault::invalid(format!(
+                "start sector {start} is behind the geometry's {size} sectors"
+            )));
         }
         device.geometry = geometry;
         Ok(echo(request))
@@ -232,22 +246,30 @@ pub(super) fn echo(request: &Request) -> Reply {
 }
 
 fn versions(request: &Request, targets: &[&'static target::TargetType]) -> Reply {
-    let version = |target: &&target::TargetType| TargetVersion { name: target.name.into(), version: target.version };
+    let version =
+        |target: &&target::TargetType| TargetVersion { name: target.name.into(), version: target.version };
     Reply { body: ReplyBody::Versions(targets.iter().map(version).collect()), ..echo(request) }
 }
 
 /// What the driver checks of every request before it looks at the command (`validate_params`).
 fn check_fields(request: &Request) -> Result<(), Fault> {
+    let kind = request.command.kind();
     let DeviceId { name, uuid, .. } = &request.device;
-    match request.command.kind() {
-        CommandKind::RemoveAll | CommandKind::ListDevices | CommandKind::ListVersions | CommandKind::Version => Ok(()),
-        CommandKind::DevCreate if name.is_empty() => Err(Fault::invalid("a device needs a name")),
-        CommandKind::DevCreate => Ok(()),
-        _ if !name.is_empty() && !uuid.is_empty() => {
-            Err(Fault::invalid("a device is named by its name or its uuid, not by both"))
-        }
-        _ => Ok(()),
+    if kind == CommandKind::DevCreate && name.is_empty() {
+        return Err(Fault::invalid("a device needs a name"));
     }
+    let takes_both = matches!(
+        kind,
+        CommandKind::RemoveAll
+            | CommandKind::ListDevices
+            | CommandKind::ListVersions
+            | CommandKind::Version
+            | CommandKind::DevCreate
+    );
+    if !takes_both && !name.is_empty() && !uuid.is_empty() {
+        return Err(Fault::invalid("a device is named by its name or its uuid, not by both"));
+    }
+    Ok(())
 }
 
 fn check_name(name: &Text) -> Result<(), Fault> {

@@ -37,7 +37,10 @@ impl Mapper {
         let refused = |error: linux::WireError| Fault::new(error.errno(), error.to_string());
         linux::check_version(buffer, VERSION).map_err(refused)?;
         if kind == CommandKind::MpathProbePaths {
-            return Err(Fault::new(Errno::ENOTTY, "paths are probed through a multipath device, not the control node"));
+            return Err(Fault::new(
+                Errno::ENOTTY,
+                "paths are probed through a multipath device, not the control node",
+            ));
         }
         let request = linux::decode_request(kind, buffer).map_err(refused)?;
         let Some(reply) = self.perform(&request)? else { return Ok(Progress::Waiting) };

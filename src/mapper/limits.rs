@@ -14,7 +14,7 @@ impl LiveTable {
     /// # Errors
     /// EINVAL, with the line at fault.
     pub(super) fn check_limits(&self) -> Result<(), Fault> {
-        let blocks: Vec<u64> = self.lines.iter().map(|line| sectors_per_block(line)).collect();
+        let blocks: Vec<u64> = self.lines.iter().map(sectors_per_block).collect();
         let largest = blocks.iter().copied().max().unwrap_or(1);
         for (index, line) in self.lines.iter().enumerate() {
             for used in line.target.pdevs() {
@@ -40,7 +40,8 @@ impl LiveTable {
         if remaining == 0 {
             return Ok(());
         }
-        let reason = format!("the line is not aligned to the disk's blocks of {} bytes", largest * SECTOR_SIZE);
+        let reason =
+            format!("the line is not aligned to the disk's blocks of {} bytes", largest * SECTOR_SIZE);
         Err(Fault::invalid(reason).at_line(at_fault))
     }
 }
@@ -65,7 +66,10 @@ fn check_area(used: &Used<'_>, block: u64) -> Result<(), String> {
     let end = used.start.checked_add(used.length);
     if used.start >= size || end.is_none_or(|end| end > size) {
         let end = end.map_or_else(|| "2^64".to_owned(), |end| end.to_string());
-        return Err(format!("\"{name}\" has {size} sectors, and the line uses it from {} to {end}", used.start));
+        return Err(format!(
+            "\"{name}\" has {size} sectors, and the line uses it from {} to {end}",
+            used.start
+        ));
     }
     let aligned = used.start.0.is_multiple_of(block) && used.length.0.is_multiple_of(block);
     if !aligned {

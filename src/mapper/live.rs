@@ -43,7 +43,8 @@ pub(super) struct LiveLine {
 impl Live {
     /// Says what the device is from now on, before its targets are made: reading it then fails (EIO) until they are.
     pub(super) fn resize(&self, size: Sectors, read_only: bool) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current { table: None, size, read_only };
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) =
+            Current { table: None, size, read_only };
     }
 
     /// Puts the targets in place.
@@ -209,7 +210,9 @@ impl BlockDevice for Live {
         let piece = table.piece(Operation::Read, at.0, length.0)?;
         match piece.mapping {
             Mapping::Zero { .. } => Ok(Allocation::Hole(Bytes(piece.length))),
-            Mapping::Remap { pdev, sector, .. } => pdev.allocation(piece.position(sector)?, Bytes(piece.length)),
+            Mapping::Remap { pdev, sector, .. } => {
+                pdev.allocation(piece.position(sector)?, Bytes(piece.length))
+            }
             Mapping::Fail { .. } | Mapping::Handle { .. } => Ok(Allocation::Data(Bytes(piece.length))),
         }
     }

@@ -11,16 +11,22 @@ impl Mapper {
     /// # Errors
     /// ENXIO when there is none, or two of the fields are given (`__find_device_hash_cell`).
     pub(super) fn find(&self, id: &DeviceId) -> Result<Text, Fault> {
-        let given = usize::from(!id.name.is_empty()) + usize::from(!id.uuid.is_empty()) + usize::from(id.dev.is_some());
+        let given = usize::from(!id.name.is_empty())
+            + usize::from(!id.uuid.is_empty())
+            + usize::from(id.dev.is_some());
         if given > 1 {
-            return Err(Fault::new(Errno::ENXIO, "a device is named by its name, its uuid or its number, not by two"));
+            return Err(Fault::new(
+                Errno::ENXIO,
+                "a device is named by its name, its uuid or its number, not by two",
+            ));
         }
         if !id.name.is_empty() {
             let missing = || Fault::new(Errno::ENXIO, format!("there is no device \"{}\"", id.name));
             return self.devices.get_key_value(&id.name).map(|(name, _)| name.clone()).ok_or_else(missing);
         }
         if !id.uuid.is_empty() {
-            let missing = || Fault::new(Errno::ENXIO, format!("there is no device with uuid \"{}\"", id.uuid));
+            let missing =
+                || Fault::new(Errno::ENXIO, format!("there is no device with uuid \"{}\"", id.uuid));
             return self.with_uuid(&id.uuid).map(|device| device.name.clone()).ok_or_else(missing);
         }
         let Some(dev) = id.dev else { return Err(Fault::new(Errno::ENXIO, "no device is named")) };
@@ -87,7 +93,11 @@ impl Mapper {
 
     /// The devices among `start`, those one step of `next` from them, and so on: as many layers as the longest way has
     /// devices, or one more than may be stacked.
-    fn layers(&self, start: Vec<DeviceNumber>, next: impl Fn(&Device) -> Vec<DeviceNumber>) -> Vec<Vec<&Device>> {
+    fn layers(
+        &self,
+        start: Vec<DeviceNumber>,
+        next: impl Fn(&Device) -> Vec<DeviceNumber>,
+    ) -> Vec<Vec<&Device>> {
         let mut layers = Vec::new();
         let mut numbers = start;
         while layers.len() <= MAX_STACK_DEPTH {

@@ -69,7 +69,8 @@ impl Pdevs {
         if let Some((dev, _)) = known {
             return Ok(*dev);
         }
-        let free = (0..).map(|minor| DeviceNumber::new(LOOP_MAJOR, minor)).find(|dev| !self.paths.contains_key(dev));
+        let free =
+            (0..).map(|minor| DeviceNumber::new(LOOP_MAJOR, minor)).find(|dev| !self.paths.contains_key(dev));
         let dev = free.filter(|dev| dev.is_valid()).ok_or(Errno::EOVERFLOW)?;
         self.insert(dev, path.clone());
         Ok(dev)
@@ -130,7 +131,10 @@ impl<'a> Opener<'a> {
 
     fn numbered(&self, dev: DeviceNumber) -> Result<Place, Fault> {
         if !dev.is_valid() {
-            return Err(Fault::new(Errno::EOVERFLOW, format!("{dev} is not a device number: 4095:1048575 is the last")));
+            return Err(Fault::new(
+                Errno::EOVERFLOW,
+                format!("{dev} is not a device number: 4095:1048575 is the last"),
+            ));
         }
         let missing = || Fault::new(Errno::ENXIO, format!("there is no disk with number {dev}"));
         if dev.major == MAJOR {
@@ -155,7 +159,10 @@ impl<'a> Opener<'a> {
                 let failed = |error: io::Error| cannot_open(&path, &error);
                 let location = Path::new(OsStr::from_bytes(&path));
                 let file = OpenOptions::new().read(true).write(writable).open(location).map_err(failed)?;
-                let dev = self.pdevs.number(&path, &file).map_err(|errno| failed(io::Error::from_raw_os_error(errno.0)))?;
+                let dev = self
+                    .pdevs
+                    .number(&path, &file)
+                    .map_err(|errno| failed(io::Error::from_raw_os_error(errno.0)))?;
                 Pdev::file(dev, location, file, writable).map(Arc::new).map_err(failed)
             }
         }
@@ -191,7 +198,9 @@ impl PdevSource for Opener<'_> {
 /// is ENODEV.
 fn cannot_open(name: &Text, error: &io::Error) -> Fault {
     match Errno::from_io(error) {
-        Errno::ENOENT | Errno::ENOTDIR => Fault::new(Errno::ENODEV, format!("there is no disk or file \"{name}\"")),
+        Errno::ENOENT | Errno::ENOTDIR => {
+            Fault::new(Errno::ENODEV, format!("there is no disk or file \"{name}\""))
+        }
         Errno::ENOTBLK => Fault::new(Errno::ENOTBLK, format!("\"{name}\" is neither a disk nor a file")),
         errno => Fault::new(errno, format!("cannot open \"{name}\": {errno}")),
     }

@@ -1,7 +1,7 @@
 //! One part of a request, served by one mapping: moving its bytes.
 
-use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors};
 use crate::block::BlockDevice;
+use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors};
 use crate::target::{Mapping, Target};
 
 /// A part of a request that one mapping serves.

@@ -78,7 +78,11 @@ impl Mapper {
     /// What is to be remembered.
     pub fn state(&self) -> State {
         let pdevs = self.pdevs.iter().map(|(dev, path)| (dev.to_string(), escape(path)));
-        State { form: FORM, devices: self.devices.values().map(save_device).collect(), pdevs: pdevs.collect() }
+        State {
+            form: FORM,
+            devices: self.devices.values().map(save_device).collect(),
+            pdevs: pdevs.collect(),
+        }
     }
 
     /// A mapper as it was remembered. Disks are not opened, and need not be there, until something is read or written.
@@ -88,13 +92,17 @@ impl Mapper {
     pub fn restore(state: &State) -> Result<Self, StateError> {
         let mut mapper = Self::new();
         for (dev, path) in &state.pdevs {
-            let number = DeviceNumber::parse(dev.as_bytes()).filter(|dev| dev.is_valid() && dev.major != MAJOR);
+            let number =
+                DeviceNumber::parse(dev.as_bytes()).filter(|dev| dev.is_valid() && dev.major != MAJOR);
             let number = number.ok_or_else(|| StateError(format!("\"{dev}\" is not a disk's number")))?;
             mapper.pdevs.insert(number, unescape(path)?);
         }
         for saved in &state.devices {
-            let device = restore_device(saved).map_err(|error| StateError(format!("\"{}\": {error}", saved.name)))?;
-            let taken = |other: &Device| other.minor == device.minor || (!device.uuid.is_empty() && other.uuid == device.uuid);
+            let device =
+                restore_device(saved).map_err(|error| StateError(format!("\"{}\": {error}", saved.name)))?;
+            let taken = |other: &Device| {
+                other.minor == device.minor || (!device.uuid.is_empty() && other.uuid == device.uuid)
+            };
             if mapper.devices.contains_key(&device.name) || mapper.devices.values().any(taken) {
                 return Err(StateError(format!("\"{}\": name, uuid or number is there twice", saved.name)));
             }
@@ -179,7 +187,10 @@ fn restore_table(saved: &SavedTable) -> Result<StoredTable, StateError> {
     let mut lines = Vec::with_capacity(saved.lines.len());
     for text in &saved.lines {
         let line = restore_line(text)?.filter(|line| line.start == end && line.length > Sectors::ZERO);
-        let next = line.as_ref().and_then(|line| line.start.checked_add(line.length)).filter(|next| next.to_bytes().is_some());
+        let next = line
+            .as_ref()
+            .and_then(|line| line.start.checked_add(line.length))
+            .filter(|next| next.to_bytes().is_some());
         let (Some(line), Some(next)) = (line, next) else {
             return Err(StateError(format!("\"{text}\" is not the next line of a table")));
         };
@@ -198,7 +209,9 @@ fn restore_line(text: &str) -> Result<Option<Line>, StateError> {
     let (Some(start), Some(length), Some(target), Some(params)) = (next(), next(), next(), next()) else {
         return Ok(None);
     };
-    let (Ok(start), Ok(length)) = (start.parse().map(Sectors), length.parse().map(Sectors)) else { return Ok(None) };
+    let (Ok(start), Ok(length)) = (start.parse().map(Sectors), length.parse().map(Sectors)) else {
+        return Ok(None);
+    };
     Ok(Some(Line { start, length, target: unescape(target)?, params: unescape(params)? }))
 }
 

@@ -55,7 +55,10 @@ impl StateDir {
         let home = || absolute("HOME").map(|home| home.join(".local/state"));
         let base = absolute("XDG_STATE_HOME").or_else(home);
         base.map(|base| Self { path: base.join("rdmsetup") }).ok_or_else(|| {
-            Fault::new(Errno::ENOENT, "there is no place for the state: set HOME, XDG_STATE_HOME or RDMSETUP_STATE")
+            Fault::new(
+                Errno::ENOENT,
+                "there is no place for the state: set HOME, XDG_STATE_HOME or RDMSETUP_STATE",
+            )
         })
     }
 
@@ -89,11 +92,13 @@ impl StateDir {
         let path = self.path.display();
         let user = Uid::effective();
         if metadata.uid() != user.as_raw() {
-            let reason = format!("the state directory \"{path}\" is user {}'s, not yours ({user})", metadata.uid());
+            let reason =
+                format!("the state directory \"{path}\" is user {}'s, not yours ({user})", metadata.uid());
             return Err(Fault::new(Errno::EACCES, reason));
         }
         if metadata.mode() & 0o022 != 0 {
-            let reason = format!("others may write in the state directory \"{path}\": chmod 700 it, or use another");
+            let reason =
+                format!("others may write in the state directory \"{path}\": chmod 700 it, or use another");
             return Err(Fault::new(Errno::EACCES, reason));
         }
         Ok(())
@@ -109,7 +114,9 @@ impl LockedState {
         let mut bytes = Vec::new();
         match open_in(&self.directory, STATE, OFlag::O_RDONLY) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Mapper::new()),
-            opened => opened.and_then(|mut file| file.read_to_end(&mut bytes)).map_err(|error| self.failed("read", &error))?,
+            opened => opened
+                .and_then(|mut file| file.read_to_end(&mut bytes))
+                .map_err(|error| self.failed("read", &error))?,
         };
         let damaged = |error: StateError| {
             let file = self.path.join(STATE);
@@ -169,7 +176,9 @@ impl StateWatch {
     /// EINTR when a signal came first.
     pub fn wait(&self) -> Result<(), Fault> {
         let waited = self.0.read_events();
-        waited.map(drop).map_err(|errno| Fault::new(Errno::from_io(&errno.into()), "the wait was interrupted"))
+        waited
+            .map(drop)
+            .map_err(|errno| Fault::new(Errno::from_io(&errno.into()), "the wait was interrupted"))
     }
 }
 

@@ -59,7 +59,8 @@ impl Slots {
     /// How many times the device itself holds `dev` open: once for reading and writing, once for reading alone,
     /// however many of its lines and slots use it (the kernel's `table_devices`).
     pub(super) fn holds(&self, dev: DeviceNumber) -> i32 {
-        let held = |read_only| self.iter().any(|table| table.read_only == read_only && table.deps.contains(&dev));
+        let held =
+            |read_only| self.iter().any(|table| table.read_only == read_only && table.deps.contains(&dev));
         i32::from(held(false)) + i32::from(held(true))
     }
 }

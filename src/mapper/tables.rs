@@ -9,7 +9,8 @@ use super::volume::OpenVolume;
 use crate::block::{BlockDevice, Pdev, PdevSource};
 use crate::dm::limits::MAX_TABLE_LINES;
 use crate::dm::{
-    DeviceId, DeviceNumber, Errno, Fault, Flags, Line, Reply, ReplyBody, Request, Sectors, Slot, StatusLine, Table, Text,
+    DeviceId, DeviceNumber, Errno, Fault, Flags, Line, Reply, ReplyBody, Request, Sectors, Slot, StatusLine,
+    Table, Text,
 };
 use crate::target::{self, Init, Target};
 use std::sync::Arc;
@@ -27,7 +28,8 @@ impl Mapper {
             params: live.target.params(&|pdev: &Pdev| pdev.number().to_string().into()),
             ..line.clone()
         });
-        device.slots.inactive = Some(StoredTable { table: Table { lines: lines.collect() }, read_only, deps });
+        device.slots.inactive =
+            Some(StoredTable { table: Table { lines: lines.collect() }, read_only, deps });
         device.was_loaded = true;
         self.pdevs = pdevs;
         self.settle();
@@ -123,7 +125,12 @@ impl Mapper {
         Ok(Reply { body: ReplyBody::Lines(lines), ..reply })
     }
 
-    pub(super) fn message(&mut self, request: &Request, sector: Sectors, message: &Text) -> Result<Reply, Fault> {
+    pub(super) fn message(
+        &mut self,
+        request: &Request,
+        sector: Sectors,
+        message: &Text,
+    ) -> Result<Reply, Fault> {
         let words = message.words();
         let device = self.device_mut(&request.device)?;
         let name = device.name.clone();
@@ -136,9 +143,15 @@ impl Mapper {
         } else {
             self.activate(&name)?;
             let device = self.device(&request.device)?;
-            let table = device.live.table().ok_or_else(|| Fault::invalid(format!("\"{name}\" has no active table")))?;
+            let table = device
+                .live
+                .table()
+                .ok_or_else(|| Fault::invalid(format!("\"{name}\" has no active table")))?;
             let line = table.at(sector).ok_or_else(|| {
-                Fault::invalid(format!("sector {sector} is not in \"{name}\", which has {} sectors", table.size()))
+                Fault::invalid(format!(
+                    "sector {sector} is not in \"{name}\", which has {} sectors",
+                    table.size()
+                ))
             })?;
             answer = line.target.message(&words)?;
         }
@@ -200,13 +213,17 @@ impl Mapper {
             return Err(Fault::invalid("the table has no lines"));
         }
         if lines.len() > MAX_TABLE_LINES {
-            return Err(Fault::invalid(format!("the table has {} lines, above {MAX_TABLE_LINES}", lines.len())));
+            return Err(Fault::invalid(format!(
+                "the table has {} lines, above {MAX_TABLE_LINES}",
+                lines.len()
+            )));
         }
         let mut opener = Opener::new(self, device);
         let mut built = Vec::with_capacity(lines.len());
         let mut end = Sectors::ZERO;
         for (index, line) in lines.iter().enumerate() {
-            let target = make_target(line, end, read_only, &mut opener).map_err(|fault| fault.at_line(index))?;
+            let target =
+                make_target(line, end, read_only, &mut opener).map_err(|fault| fault.at_line(index))?;
             end = Sectors(line.start.0 + line.length.0);
             built.push(LiveLine { start: line.start, length: line.length, target });
         }

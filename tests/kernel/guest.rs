@@ -53,13 +53,19 @@ pub fn run(name: &str, body: impl FnOnce()) {
 /// What this machine lacks to run a guest.
 fn missing() -> Option<String> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let found = |program: &str| env::split_paths(&path).chain(["/usr/sbin".into()]).any(|dir: PathBuf| dir.join(program).exists());
-    ["linux.uml", "cc", "dmsetup"].into_iter().find(|program| !found(program)).map(|program| format!("no {program} here"))
+    let found = |program: &str| {
+        env::split_paths(&path).chain(["/usr/sbin".into()]).any(|dir: PathBuf| dir.join(program).exists())
+    };
+    ["linux.uml", "cc", "dmsetup"]
+        .into_iter()
+        .find(|program| !found(program))
+        .map(|program| format!("no {program} here"))
 }
 
 /// The major number of the guest kernel's device-mapper.
 pub fn kernel_major() -> u32 {
     let devices = fs::read_to_string("/proc/devices").unwrap();
-    let line = devices.lines().find(|line| line.ends_with(" device-mapper")).expect("the guest has device-mapper");
+    let line =
+        devices.lines().find(|line| line.ends_with(" device-mapper")).expect("the guest has device-mapper");
     line.split_whitespace().next().unwrap().parse().unwrap()
 }

@@ -38,7 +38,10 @@ fn comparable(reply: Result<Reply, Errno>, major: u32) -> Result<Reply, Errno> {
             for line in lines {
                 let words = line.params.split(|&byte| byte == b' ');
                 let words: Vec<Vec<u8>> = words
-                    .map(|word| DeviceNumber::parse(word).map_or(word.to_vec(), |dev| own(dev).to_string().into_bytes()))
+                    .map(|word| {
+                        DeviceNumber::parse(word)
+                            .map_or(word.to_vec(), |dev| own(dev).to_string().into_bytes())
+                    })
                     .collect();
                 line.params = Text::from(words.join(&b' '));
             }
@@ -64,7 +67,9 @@ fn the_mapper_answers_as_the_kernel_does() {
             if (expected == answer) == listed.is_some() {
                 let what = theirs.what;
                 let request = &theirs.request;
-                faults.push(format!("step {steps}, {what}:\n  {request:?}\n  kernel {expected:?}\n  mapper {answer:?}"));
+                faults.push(format!(
+                    "step {steps}, {what}:\n  {request:?}\n  kernel {expected:?}\n  mapper {answer:?}"
+                ));
             }
         }
         assert!(steps >= 60, "{steps} steps only");

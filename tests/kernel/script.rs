@@ -89,7 +89,8 @@ impl Script {
         self.push("create with a taken uuid", Request::new(with_uuid("c", "U-b"), Command::DevCreate));
         self.ask("create with a slash", "x/y", Command::DevCreate);
         self.ask("create without a name", "", Command::DevCreate);
-        let numbered = |device: &str, minor| DeviceId { dev: Some(DeviceNumber::new(0, minor)), ..name(device) };
+        let numbered =
+            |device: &str, minor| DeviceId { dev: Some(DeviceNumber::new(0, minor)), ..name(device) };
         let create_at = |device, minor| {
             Request::new(numbered(device, minor), Command::DevCreate).with_flags(Flags::PERSISTENT_DEV)
         };
@@ -99,7 +100,10 @@ impl Script {
         self.push("by a missing uuid", Request::new(DeviceId::by_uuid("U-x"), Command::DevStatus));
         let number = DeviceNumber::new(self.major, 7);
         self.push("by number", Request::new(number.into(), Command::DevStatus));
-        self.push("by a missing number", Request::new(DeviceNumber::new(self.major, 99).into(), Command::DevStatus));
+        self.push(
+            "by a missing number",
+            Request::new(DeviceNumber::new(self.major, 99).into(), Command::DevStatus),
+        );
         let both = DeviceId { dev: Some(number), ..name("d") };
         self.push("by name and number", Request::new(both, Command::DevStatus));
         self.push("by name and uuid", Request::new(with_uuid("b", "U-b"), Command::DevStatus));
@@ -113,7 +117,11 @@ impl Script {
         self.ask("clear nothing", "a", Command::TableClear);
         self.push("three devices", Request::global(Command::ListDevices));
         self.push("with uuids", Request::global(Command::ListDevices).with_flags(Flags::UUID));
-        self.ask("a message without a table", "a", Command::TargetMsg { sector: Sectors(0), message: "x".into() });
+        self.ask(
+            "a message without a table",
+            "a",
+            Command::TargetMsg { sector: Sectors(0), message: "x".into() },
+        );
     }
 
     fn tables_refused(&mut self) {
@@ -160,20 +168,37 @@ impl Script {
         self.look("a");
         self.push("resume again", Request::resume(name("a")));
         self.push("suspend", Request::suspend(name("a")));
-        self.push("suspend again", Request::suspend(name("a")).with_flags(Flags::NOFLUSH | Flags::SKIP_LOCKFS));
+        self.push(
+            "suspend again",
+            Request::suspend(name("a")).with_flags(Flags::NOFLUSH | Flags::SKIP_LOCKFS),
+        );
         self.load("load while suspended", "a", &[(0, 64, "linear", "/dev/ubdb 8")]);
         self.look("a");
         self.ask("clear", "a", Command::TableClear);
         self.look("a");
-        self.load("load another", "a", &[(0, 64, "linear", "/dev/ubda 0"), (64, 64, "error", "ignored words")]);
-        self.push("resume with it", Request::resume(name("a")).with_flags(Flags::SKIP_LOCKFS | Flags::NOFLUSH));
+        self.load(
+            "load another",
+            "a",
+            &[(0, 64, "linear", "/dev/ubda 0"), (64, 64, "error", "ignored words")],
+        );
+        self.push(
+            "resume with it",
+            Request::resume(name("a")).with_flags(Flags::SKIP_LOCKFS | Flags::NOFLUSH),
+        );
         self.look("a");
         self.ask("unknown bits", "a", Command::DevStatus);
-        self.push("bits come back", Request::new(name("a"), Command::DevStatus).with_flags(Flags(0x0020_0204)));
+        self.push(
+            "bits come back",
+            Request::new(name("a"), Command::DevStatus).with_flags(Flags(0x0020_0204)),
+        );
     }
 
     fn limits(&mut self) {
-        self.load("a later table too large for its disk", "a", &[(0, DISK_SECTORS + 1, "linear", "/dev/ubda 0")]);
+        self.load(
+            "a later table too large for its disk",
+            "a",
+            &[(0, DISK_SECTORS + 1, "linear", "/dev/ubda 0")],
+        );
         self.look("a");
         self.push("is refused when it is resumed", Request::resume(name("a")));
         self.look("a");
@@ -236,7 +261,8 @@ impl Script {
     }
 
     fn messages(&mut self) {
-        let message = |sector, message: &str| Command::TargetMsg { sector: Sectors(sector), message: message.into() };
+        let message =
+            |sector, message: &str| Command::TargetMsg { sector: Sectors(sector), message: message.into() };
         self.ask("a message that linear does not take", "a2", message(0, "hello"));
         self.ask("a message behind the device", "a2", message(1 << 40, "hello"));
         self.ask("an empty message", "a2", message(0, ""));

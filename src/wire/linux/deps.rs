@@ -52,7 +52,10 @@ mod tests {
     fn a_count_is_checked_against_the_bytes() {
         let data = encode(&[DeviceNumber::new(7, 0), DeviceNumber::new(8, 17)]);
         let numbers = [0x700_u64, 0x811].map(u64::to_ne_bytes).concat();
-        assert_eq!(data, [2_u32.to_ne_bytes(), [0; 4]].concat().into_iter().chain(numbers).collect::<Vec<u8>>());
+        assert_eq!(
+            data,
+            [2_u32.to_ne_bytes(), [0; 4]].concat().into_iter().chain(numbers).collect::<Vec<u8>>()
+        );
 
         let header = Header { data_size: 24, ..Header::default() };
         let mut data = data;

@@ -100,7 +100,9 @@ impl fmt::Display for WireError {
                 write!(f, "{what}: record at byte {at} needs {needed} bytes, {has} are left")
             }
             Flaw::Unterminated => write!(f, "{what}: text at byte {at} has no closing NUL"),
-            Flaw::NextInside { next } => write!(f, "{what}: record at byte {at} says next at +{next}, inside itself"),
+            Flaw::NextInside { next } => {
+                write!(f, "{what}: record at byte {at} says next at +{next}, inside itself")
+            }
             Flaw::Misaligned { next } => {
                 write!(f, "{what}: record at byte {at} says next at +{next}, not a multiple of 8")
             }

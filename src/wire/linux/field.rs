@@ -57,7 +57,11 @@ pub(super) fn put_text(field: &mut [u8], text: &[u8]) {
 }
 
 /// The text, if it can stand in front of a NUL in a field of `size` bytes.
-pub(super) fn checked_text<'a>(what: &'static str, text: &'a Text, size: usize) -> Result<&'a [u8], WireError> {
+pub(super) fn checked_text<'a>(
+    what: &'static str,
+    text: &'a Text,
+    size: usize,
+) -> Result<&'a [u8], WireError> {
     let flaw = if text.contains(&0) {
         Flaw::HoldsNul
     } else if text.len() >= size {

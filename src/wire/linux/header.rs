@@ -104,7 +104,9 @@ pub(super) fn check_device(device: &DeviceId) -> Result<(), WireError> {
     field::checked_text("device name", &device.name, NAME_LEN)?;
     field::checked_text("device uuid", &device.uuid, UUID_LEN)?;
     match device.dev {
-        Some(dev) if !dev.is_valid() => Err(WireError::new("device number", place::DEV.start, Flaw::Number(dev))),
+        Some(dev) if !dev.is_valid() => {
+            Err(WireError::new("device number", place::DEV.start, Flaw::Number(dev)))
+        }
         Some(_) | None => Ok(()),
     }
 }

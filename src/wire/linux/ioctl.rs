@@ -98,7 +98,11 @@ mod tests {
     #[test]
     fn direction_and_size_of_a_number_do_not_count() {
         assert_eq!(command_of(0xfd03), Some(CommandKind::DevCreate));
-        assert_eq!(command_of(0xc134_fd03), Some(CommandKind::DevCreate), "308 bytes: a 32-bit program of old");
+        assert_eq!(
+            command_of(0xc134_fd03),
+            Some(CommandKind::DevCreate),
+            "308 bytes: a 32-bit program of old"
+        );
         assert_eq!(command_of(0xc138_fd13), None);
         assert_eq!(command_of(0xc138_fc00), None);
     }

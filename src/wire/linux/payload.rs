@@ -34,7 +34,11 @@ impl<'a> Payload<'a> {
     }
 
     /// The first `N` bytes at `at`: a record, or its fixed part.
-    pub(super) fn record<const N: usize>(&self, what: &'static str, at: usize) -> Result<&'a [u8; N], WireError> {
+    pub(super) fn record<const N: usize>(
+        &self,
+        what: &'static str,
+        at: usize,
+    ) -> Result<&'a [u8; N], WireError> {
         let rest = self.rest(at);
         let needed = u64::try_from(N).unwrap_or(u64::MAX);
         rest.first_chunk().ok_or(WireError::new(what, at, Flaw::Short { needed, has: rest.len() }))
@@ -54,7 +58,11 @@ impl<'a> Payload<'a> {
 
     /// Refuses data that begins inside the header, as a driver does.
     pub(super) fn behind_header(self, what: &'static str) -> Result<Self, WireError> {
-        if self.start < HEADER_USED { Err(WireError::new(what, self.start, Flaw::InsideHeader)) } else { Ok(self) }
+        if self.start < HEADER_USED {
+            Err(WireError::new(what, self.start, Flaw::InsideHeader))
+        } else {
+            Ok(self)
+        }
     }
 }
 

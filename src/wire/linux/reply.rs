@@ -138,7 +138,11 @@ pub fn encode_reply(kind: CommandKind, reply: &Reply, buffer: &mut [u8]) {
         version: reply.version,
         data_size: to_wire(size.min(buffer.len())),
         data_start: if data.is_some() { to_wire(HEADER_LEN) } else { asked.data_start },
-        target_count: if let ReplyBody::Lines(lines) = &reply.body { to_wire(lines.len()) } else { reply.target_count },
+        target_count: if let ReplyBody::Lines(lines) = &reply.body {
+            to_wire(lines.len())
+        } else {
+            reply.target_count
+        },
         open_count: reply.open_count,
         flags: if kind == CommandKind::TargetMsg { flags.set(Flags::DATA_OUT, has_answer) } else { flags },
         event_nr: reply.event_nr,
@@ -185,7 +189,11 @@ mod tests {
         let message = Command::TargetMsg { sector: Default::default(), message: "x".into() };
         let request = Request::new(DeviceId::by_name("vol0"), message);
         let mut buffer = encode_request(&request, HEADER_LEN + room).unwrap();
-        encode_reply(CommandKind::TargetMsg, &reply(ReplyBody::Message(Some("0123456789".into()))), &mut buffer);
+        encode_reply(
+            CommandKind::TargetMsg,
+            &reply(ReplyBody::Message(Some("0123456789".into()))),
+            &mut buffer,
+        );
         buffer
     }
 

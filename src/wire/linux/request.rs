@@ -140,7 +140,11 @@ fn request(header: Header, command: Command) -> Request {
 }
 
 /// The command with its data; the header has been read, nothing else has been checked.
-pub(super) fn decode_command(kind: CommandKind, header: &Header, buffer: &[u8]) -> Result<Command, WireError> {
+pub(super) fn decode_command(
+    kind: CommandKind,
+    header: &Header,
+    buffer: &[u8],
+) -> Result<Command, WireError> {
     let payload = || Payload::new(header, buffer);
     Ok(match kind {
         CommandKind::Version => Command::Version,
@@ -164,7 +168,9 @@ pub(super) fn decode_command(kind: CommandKind, header: &Header, buffer: &[u8]) 
             let (sector, message) = message::decode(&payload()?)?;
             Command::TargetMsg { sector, message }
         }
-        CommandKind::DevSetGeometry => Command::DevSetGeometry(message::decode_text("geometry", &payload()?)?),
+        CommandKind::DevSetGeometry => {
+            Command::DevSetGeometry(message::decode_text("geometry", &payload()?)?)
+        }
         CommandKind::DevArmPoll => Command::DevArmPoll,
         CommandKind::GetTargetVersion => Command::GetTargetVersion(header.device.name.clone()),
         CommandKind::MpathProbePaths => Command::MpathProbePaths,

@@ -14,7 +14,9 @@ use super::header::{HEADER_LEN, HEADER_USED, Header};
 use super::ioctl::{command_of, takes_no_data};
 use super::reply::decode_body;
 use super::request::decode_command;
-use crate::dm::{Command, CommandKind, Errno, Flags, Line, ListedDevice, ReplyBody, StatusLine, TargetVersion, Text};
+use crate::dm::{
+    Command, CommandKind, Errno, Flags, Line, ListedDevice, ReplyBody, StatusLine, TargetVersion, Text,
+};
 use std::fmt::{self, Display, Formatter, Write};
 
 /// The call, from its number and the buffer as it is about to be sent. A request that says it holds a secret is shown
@@ -93,14 +95,19 @@ impl Display for Fields<'_> {
         self.device(f, &header)?;
         self.values(f, &header)?;
         write!(f, ", flags={}", header.flags)?;
-        if self.is_reply { self.reply_data(f, &header)? } else { self.request_data(f, &header)? }
+        if self.is_reply {
+            self.reply_data(f, &header)?
+        } else {
+            self.request_data(f, &header)?
+        }
         f.write_str("}")
     }
 }
 
 impl Fields<'_> {
     fn device(&self, f: &mut Formatter<'_>, header: &Header) -> fmt::Result {
-        if matches!(self.kind, CommandKind::RemoveAll | CommandKind::ListDevices | CommandKind::ListVersions) {
+        if matches!(self.kind, CommandKind::RemoveAll | CommandKind::ListDevices | CommandKind::ListVersions)
+        {
             return Ok(());
         }
         if let Some(dev) = header.device.dev {
@@ -121,7 +128,10 @@ impl Fields<'_> {
         match self.kind {
             CommandKind::TableLoad if !self.is_reply => write!(f, ", target_count={target_count}"),
             CommandKind::DevSuspend if !self.is_reply && flags.contains(Flags::SUSPEND) => Ok(()),
-            CommandKind::DevSuspend | CommandKind::DevRename | CommandKind::DevWait | CommandKind::DevRemove
+            CommandKind::DevSuspend
+            | CommandKind::DevRename
+            | CommandKind::DevWait
+            | CommandKind::DevRemove
                 if !self.is_reply =>
             {
                 write!(f, ", event_nr={event_nr}")
@@ -168,7 +178,10 @@ impl Fields<'_> {
             Ok(Command::TableLoad(table)) => {
                 table.lines.iter().try_for_each(|Line { start, length, target, params }| {
                     let params = self.shown(params);
-                    write!(f, ", {{sector_start={start}, length={length}, target_type={target:?}, string={params}}}")
+                    write!(
+                        f,
+                        ", {{sector_start={start}, length={length}, target_type={target:?}, string={params}}}"
+                    )
                 })
             }
             Ok(Command::TargetMsg { sector, message }) => {
@@ -214,12 +227,17 @@ impl Fields<'_> {
             }
             ReplyBody::Lines(lines) => lines.iter().try_for_each(|line| {
                 let StatusLine { start, length, target, status, params } = line;
-                write!(f, ", {{sector_start={start}, length={length}, status={status}, target_type={target:?}")?;
+                write!(
+                    f,
+                    ", {{sector_start={start}, length={length}, status={status}, target_type={target:?}"
+                )?;
                 write!(f, ", string={}}}", self.shown(params))
             }),
-            ReplyBody::Versions(versions) => versions
-                .iter()
-                .try_for_each(|TargetVersion { name, version }| write!(f, ", {{name={name:?}, version={version}}}")),
+            ReplyBody::Versions(versions) => {
+                versions.iter().try_for_each(|TargetVersion { name, version }| {
+                    write!(f, ", {{name={name:?}, version={version}}}")
+                })
+            }
             ReplyBody::Message(Some(answer)) => write!(f, ", string={}", self.shown(&answer)),
         }
     }
@@ -291,7 +309,8 @@ mod tests {
 
     #[test]
     fn a_dump_shows_the_bytes_in_use() {
-        let buffer = encode_request(&Request::new(DeviceId::by_name("vol0"), Command::TableStatus), 16384).unwrap();
+        let buffer =
+            encode_request(&Request::new(DeviceId::by_name("vol0"), Command::TableStatus), 16384).unwrap();
         let dump = hex_dump(&buffer, false);
         let rows: Vec<&str> = dump.lines().collect();
         assert_eq!(rows.len(), 20);

@@ -78,7 +78,8 @@ pub(super) fn encode_load(lines: &[Line]) -> Result<Vec<u8>, WireError> {
         checked_text("target parameters", &line.params, usize::MAX)?;
         let size = align(SPEC_LEN + line.params.len() + 1);
         let Line { start, length, target, params } = line;
-        let spec = Spec { start: *start, length: *length, status: 0, next: to_wire(size), target: target.clone() };
+        let spec =
+            Spec { start: *start, length: *length, status: 0, next: to_wire(size), target: target.clone() };
         let end = data.len() + size;
         data.extend_from_slice(&spec.bytes());
         data.extend_from_slice(params);
@@ -92,7 +93,11 @@ pub(super) fn encode_load(lines: &[Line]) -> Result<Vec<u8>, WireError> {
 /// # Errors
 /// What the kernel refuses: a line that overlaps the header or the line before it, that is not at a multiple of 8, or
 /// that goes beyond the data; and a target type of 16 bytes, which is no type's name.
-pub(super) fn decode_load(payload: &Payload<'_>, data_start: u32, count: u32) -> Result<Vec<Line>, WireError> {
+pub(super) fn decode_load(
+    payload: &Payload<'_>,
+    data_start: u32,
+    count: u32,
+) -> Result<Vec<Line>, WireError> {
     let mut lines = Vec::new();
     let mut at = payload.start;
     if count > 0 && at < HEADER_LEN {
