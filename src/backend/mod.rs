@@ -12,6 +12,7 @@
 mod choice;
 mod client;
 mod kernel;
+pub mod nodes;
 mod trace;
 mod user;
 

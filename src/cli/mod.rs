@@ -1,1 +1,152 @@
-//! (being built)
+//! The command line: one file a subcommand, and the list of them.
+//!
+//! ```text
+//! argv ─ getopt ─ command_line ─▶ a subcommand's Args ─ run(Context) ─▶ Requests, rendered Replies, or a Failure
+//! ```
+//!
+//! A subcommand asks for what it needs through its [`context::Context`] and returns; `output` alone touches the standard
+//! streams, `failure` alone knows how a fault reads. This room knows no bytes of the protocol.
+#![forbid(unsafe_code)]
+
+mod block_name;
+mod command_line;
+mod context;
+mod extent;
+mod failure;
+mod getopt;
+mod global;
+mod mangle;
+mod output;
+mod selector;
+mod sysfs;
+mod table_source;
+mod usage;
+
+use clap::{ArgMatches, Command};
+use command_line::{CommandLine, Refusal};
+use context::{Context, Environment};
+use failure::Failure;
+use output::complain;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+/// A subcommand as the list has it.
+#[derive(Debug)]
+struct Subcommand {
+    name: &'static str,
+    aliases: &'static [&'static str],
+    /// Adds its options and its help to a definition.
+    args: fn(Command) -> Command,
+    run: fn(&ArgMatches, &mut Context) -> Result<(), Failure>,
+}
+
+/// What each subcommand's arguments can do.
+trait Run: clap::Args {
+    /// Carries the command out.
+    fn run(self, ctx: &mut Context) -> Result<(), Failure>;
+}
+
+/// The list: a name, its other names, the type of its arguments.
+macro_rules! subcommands {
+    ($($name:literal $([$($alias:literal),*])? => $module:ident::$args:ident;)*) => {
+        $(mod $module;)*
+        static SUBCOMMANDS: &[Subcommand] = &[$(Subcommand {
+            name: $name,
+            aliases: &[$($($alias),*)?],
+            args: <$module::$args as clap::Args>::augment_args,
+            run: run_subcommand::<$module::$args>,
+        },)*];
+    };
+}
+
+subcommands! {
+    "help" => help::Help;
+    "create" => create::Create;
+    "remove" => remove::Remove;
+    "remove_all" => remove_all::RemoveAll;
+    "suspend" => suspend::Suspend;
+    "resume" => resume::Resume;
+    "load" ["reload"] => load::Load;
+    "clear" => clear::Clear;
+    "wipe_table" => wipe_table::WipeTable;
+    "rename" => rename::Rename;
+    "message" => message::Message;
+    "ls" => ls::Ls;
+    "info" => info::Info;
+    "deps" => deps::Deps;
+    "status" => status::Status;
+    "table" => table::Table;
+    "wait" => wait::Wait;
+    "mknodes" => mknodes::Mknodes;
+    "target-version" => target_version::TargetVersion;
+    "targets" => targets::Targets;
+    "version" => version::Version;
+    "setgeometry" => setgeometry::SetGeometry;
+    "read" => read::Read;
+    "write" => write::Write;
+}
+
+/// The subcommand of that name.
+fn find(name: &OsStr) -> Option<&'static Subcommand> {
+    SUBCOMMANDS
+        .iter()
+        .find(|subcommand| subcommand.name == name || subcommand.aliases.iter().any(|alias| *alias == name))
+}
+
+fn run_subcommand<T: Run>(matches: &ArgMatches, ctx: &mut Context) -> Result<(), Failure> {
+    let args = T::from_arg_matches(matches).map_err(|error| Failure::Ours(error.to_string()))?;
+    args.run(ctx)
+}
+
+/// Carries a command line out, the program's name at its head; whether all went well.
+pub fn run(argv: impl Iterator<Item = OsString>) -> bool {
+    let mut argv: Vec<OsString> = argv.collect();
+    let program = if argv.is_empty() { OsString::from("rdmsetup") } else { argv.remove(0) };
+    let environment = match Environment::read() {
+        Ok(environment) => environment,
+        Err(line) => {
+            complain(&line);
+            return false;
+        }
+    };
+    match command_line::parse(&argv) {
+        Ok(CommandLine::Run(subcommand, global, matches)) => {
+            let classic = Path::new(&program).file_name() == Some(OsStr::new("dmsetup"));
+            // dmsetup's `--version` is content to name itself where no driver answers.
+            let contented = global.version;
+            let mut ctx = Context::new(global, environment, classic);
+            let outcome = (subcommand.run)(&matches, &mut ctx);
+            ctx.finish(outcome) || contented
+        }
+        Ok(CommandLine::Help(Some(subcommand))) => {
+            let mut out = output::Output::default();
+            out.print(usage::of(subcommand));
+            out.finish()
+        }
+        Ok(CommandLine::Help(None)) => {
+            complain(&usage::all());
+            true
+        }
+        Ok(CommandLine::Empty) => {
+            complain(&usage::all());
+            false
+        }
+        Err(refusal) => {
+            refuse(&refusal, &program);
+            false
+        }
+    }
+}
+
+/// Says why a command line cannot be carried out.
+fn refuse(refusal: &Refusal, program: &OsStr) {
+    match refusal {
+        Refusal::Option(fault) => complain(&format!("{}: {fault}", program.display())),
+        Refusal::Value(line) => complain(line),
+        Refusal::UnknownCommand => complain(&format!("Unknown command.\n{}", usage::all())),
+        Refusal::WrongCount => complain(&format!("Incorrect number of arguments.\n{}", usage::all())),
+    }
+    if matches!(refusal, Refusal::Option(_) | Refusal::Value(_)) {
+        complain("Couldn't process command line.");
+    }
+}

@@ -45,9 +45,9 @@ pub struct ListedDevice {
     pub name: Text,
     /// Its number.
     pub dev: DeviceNumber,
-    /// Its event counter; drivers before 4.38 do not say.
+    /// Its event counter; drivers before 4.37 do not say.
     pub event_nr: Option<u32>,
-    /// Its uuid, empty when it has none; drivers before 4.46 do not say.
+    /// Its uuid, empty when it has none; said by drivers from 4.45 on, when `Flags::UUID` asks for it.
     pub uuid: Option<Text>,
 }
 

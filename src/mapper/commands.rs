@@ -37,7 +37,10 @@ impl Mapper {
             Command::GetTargetVersion(name) => target::find(name)
                 .map(|target| versions(request, &[target]))
                 .ok_or_else(|| Fault::invalid(format!("there is no target type \"{name}\""))),
-            Command::MpathProbePaths => Err(Fault::new(Errno::ENOTTY, "not a command of the control node")),
+            Command::MpathProbePaths => Err(Fault::new(
+                Errno::ENOTTY,
+                "paths are probed through a multipath device, not the control node",
+            )),
         };
         done.map(Some)
     }
@@ -63,7 +66,10 @@ impl Mapper {
     }
 
     fn list(&self, request: &Request) -> Reply {
-        let devices = self.devices.values().map(|device| ListedDevice {
+        // A name or a uuid in the request is the beginning of those that are wanted (`filter_device`).
+        let DeviceId { name, uuid, .. } = &request.device;
+        let wanted = |device: &&Device| device.name.starts_with(name) && device.uuid.starts_with(uuid);
+        let devices = self.devices.values().filter(wanted).map(|device| ListedDevice {
             name: device.name.clone(),
             dev: device.number(),
             event_nr: Some(device.live.event_nr()),

@@ -1,7 +1,7 @@
 //! The mapper's front: an ioctl number and a buffer, as a driver gets them.
 
 use super::{Mapper, VERSION};
-use crate::dm::{CommandKind, Errno, Fault};
+use crate::dm::{Errno, Fault};
 use crate::wire::linux;
 
 /// What became of an ioctl that did not fail.
@@ -35,16 +35,21 @@ impl Mapper {
         let unknown = || Fault::new(Errno::ENOTTY, format!("ioctl {number:#x} is not device-mapper's"));
         let kind = linux::command_of(number).ok_or_else(unknown)?;
         let refused = |error: linux::WireError| Fault::new(error.errno(), error.to_string());
-        linux::check_version(buffer, VERSION).map_err(refused)?;
-        if kind == CommandKind::MpathProbePaths {
-            return Err(Fault::new(
-                Errno::ENOTTY,
-                "paths are probed through a multipath device, not the control node",
-            ));
+        let served = linux::check_version(buffer, VERSION);
+        let request = linux::decode_request(kind, buffer);
+        linux::write_version(buffer, VERSION);
+        served.map_err(refused)?;
+        match request.map_err(refused).and_then(|request| self.perform(&request)) {
+            Ok(Some(reply)) => {
+                linux::encode_reply(kind, &reply, buffer);
+                Ok(Progress::Done)
+            }
+            Ok(None) => Ok(Progress::Waiting),
+            Err(fault) => {
+                // A request with a secret in it is not left lying about, whatever came of it.
+                linux::wipe_secret(buffer);
+                Err(fault)
+            }
         }
-        let request = linux::decode_request(kind, buffer).map_err(refused)?;
-        let Some(reply) = self.perform(&request)? else { return Ok(Progress::Waiting) };
-        linux::encode_reply(kind, &reply, buffer);
-        Ok(Progress::Done)
     }
 }

@@ -1,1 +1,13 @@
-//! (being built)
+//! Replies as text: bytes in, bytes out, as dmsetup writes them, trailing blanks and tabs included.
+//!
+//! Pure functions. Names and parameters are bytes in no promised encoding, so text is a `Vec<u8>` throughout; nothing
+//! here asks a backend or touches a file.
+#![forbid(unsafe_code)]
+
+mod info;
+mod list;
+mod table;
+
+pub use info::info;
+pub use list::{DeviceName, dependencies, listed, listed_with_target, target_version};
+pub use table::{Keys, hide_keys, line};

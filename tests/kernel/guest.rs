@@ -9,15 +9,15 @@ use std::process::Command;
 const IN_GUEST: &str = "RDMSETUP_IN_GUEST";
 
 /// The disks of every guest, in bytes: large enough for a table of a few lines, small enough to compare whole.
-pub const DISK_SIZE: u64 = 4 << 20;
+pub(crate) const DISK_SIZE: u64 = 4 << 20;
 
 /// The first disk, and its number.
-pub const DISK_A: &str = "/dev/ubda";
+pub(crate) const DISK_A: &str = "/dev/ubda";
 /// The second disk.
-pub const DISK_B: &str = "/dev/ubdb";
+pub(crate) const DISK_B: &str = "/dev/ubdb";
 
 /// Runs `body` in a guest with two empty disks; `name` is the test's full name.
-pub fn run(name: &str, body: impl FnOnce()) {
+pub(crate) fn run(name: &str, body: impl FnOnce()) {
     if env::var_os(IN_GUEST).is_some() {
         return body();
     }
@@ -63,7 +63,7 @@ fn missing() -> Option<String> {
 }
 
 /// The major number of the guest kernel's device-mapper.
-pub fn kernel_major() -> u32 {
+pub(crate) fn kernel_major() -> u32 {
     let devices = fs::read_to_string("/proc/devices").unwrap();
     let line =
         devices.lines().find(|line| line.ends_with(" device-mapper")).expect("the guest has device-mapper");

@@ -4,6 +4,7 @@
 //! runs as root beside a real device-mapper.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod commands;
 mod data;
 mod guest;
 mod replies;

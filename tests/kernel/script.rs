@@ -1,18 +1,18 @@
 //! The script: requests that go through every command and every refusal that both drivers have.
 
-use crate::guest::{DISK_A, DISK_B, DISK_SIZE};
+use crate::guest::{DISK_A, DISK_SIZE};
 use rdmsetup::dm::{
     Command, DeviceId, DeviceNumber, Flags, Line, Request, SECTOR_SIZE, Sectors, Table, Text,
 };
 
 /// A request with the words that say what it is for.
-pub struct Step {
-    pub what: &'static str,
-    pub request: Request,
+pub(crate) struct Step {
+    pub(crate) what: &'static str,
+    pub(crate) request: Request,
 }
 
 /// The steps, for a driver whose devices have that major number. Minors are the same for both: the lowest free one.
-pub fn script(major: u32) -> Vec<Step> {
+pub(crate) fn script(major: u32) -> Vec<Step> {
     let mut script = Script { major, steps: Vec::new() };
     script.creation();
     script.tables_refused();
@@ -117,6 +117,15 @@ impl Script {
         self.ask("clear nothing", "a", Command::TableClear);
         self.push("three devices", Request::global(Command::ListDevices));
         self.push("with uuids", Request::global(Command::ListDevices).with_flags(Flags::UUID));
+        let prefixed = |name: &str, uuid: &str| DeviceId { uuid: uuid.into(), ..DeviceId::by_name(name) };
+        for (what, filter) in [
+            ("those whose names begin so", prefixed("a", "")),
+            ("none does", prefixed("x", "")),
+            ("those whose uuids begin so", prefixed("", "U")),
+            ("both", prefixed("b", "U-")),
+        ] {
+            self.push(what, Request::new(filter, Command::ListDevices));
+        }
         self.ask(
             "a message without a table",
             "a",

@@ -5,7 +5,7 @@
 //! `data_size` how far.
 
 use super::error::{Flaw, WireError};
-use super::field::{to_size, to_wire};
+use super::field::{align, to_size, to_wire};
 use super::header::{HEADER_LEN, HEADER_USED, Header, place};
 use super::ioctl::{has_reply_data, reply_is_version_only, takes_no_data};
 use super::payload::Payload;
@@ -82,10 +82,19 @@ struct Data {
 }
 
 impl Data {
-    /// Bytes that need as much room as they are long, and `spare` more: where the kernel asks a target for text, it
-    /// takes text that fills the room for text that was cut.
-    fn new(bytes: Vec<u8>, spare: usize) -> Self {
-        Self { room: bytes.len() + spare, size: HEADER_LEN + bytes.len(), bytes }
+    /// Bytes that need as much room as they are long.
+    fn new(bytes: Vec<u8>) -> Self {
+        Self { room: bytes.len(), size: HEADER_LEN + bytes.len(), bytes }
+    }
+
+    /// Bytes that a target has written as text: the kernel takes text that fills its room for text that was cut.
+    fn text(bytes: Vec<u8>) -> Self {
+        Self { room: bytes.len() + 1, ..Self::new(bytes) }
+    }
+
+    /// Lines of a table, each text that a target has written, with room for the padding behind the last too.
+    fn lines(bytes: Vec<u8>) -> Self {
+        Self { room: align(bytes.len()).max(bytes.len() + 1), ..Self::new(bytes) }
     }
 
     /// What a driver puts behind the header; `None` where it does not come to think of data.
@@ -96,12 +105,14 @@ impl Data {
             ReplyBody::Devices(devices) if devices.is_empty() => {
                 Some(Self { bytes: vec![0; 8], room: 8, size: HEADER_LEN })
             }
-            ReplyBody::Devices(devices) => Some(Self::new(name_list::encode(devices, reply.version), 0)),
-            ReplyBody::Deps(deps) => Some(Self::new(deps::encode(deps), 0)),
+            ReplyBody::Devices(devices) => Some(Self::new(name_list::encode(devices, reply.version))),
+            // Where there is no table, nothing is written; a table has at least one line.
+            ReplyBody::Deps(deps) if deps.is_empty() && reply.target_count == 0 => None,
+            ReplyBody::Deps(deps) => Some(Self::new(deps::encode(deps))),
             ReplyBody::Lines(lines) if lines.is_empty() => None,
-            ReplyBody::Lines(lines) => Some(Self::new(target_spec::encode_status(lines), 1)),
-            ReplyBody::Versions(versions) => Some(Self::new(versions::encode(versions), 0)),
-            ReplyBody::Message(Some(answer)) => Some(Self::new(message::encode_answer(answer), 1)),
+            ReplyBody::Lines(lines) => Some(Self::lines(target_spec::encode_status(lines))),
+            ReplyBody::Versions(versions) => Some(Self::new(versions::encode(versions))),
+            ReplyBody::Message(Some(answer)) => Some(Self::text(message::encode_answer(answer))),
             ReplyBody::Message(None) => Some(Self { bytes: Vec::new(), room: 0, size: HEADER_USED }),
         }
     }

@@ -96,9 +96,9 @@ impl Display for Fields<'_> {
         self.values(f, &header)?;
         write!(f, ", flags={}", header.flags)?;
         if self.is_reply {
-            self.reply_data(f, &header)?
+            self.reply_data(f, &header)?;
         } else {
-            self.request_data(f, &header)?
+            self.request_data(f, &header)?;
         }
         f.write_str("}")
     }

@@ -1,0 +1,216 @@
+//! What a command works with: a client that is opened when it is first needed, the nodes that follow, the output.
+
+use super::failure::Failure;
+use super::global::Global;
+use super::mangle::Mangling;
+use super::output::{Output, complain};
+use super::sysfs;
+use crate::backend::nodes::{NodeError, Nodes};
+use crate::backend::{self, Choice, Client, TraceStyle};
+use crate::dm::{Command, DeviceId, Errno, Flags, Reply, Request, Text};
+use crate::render;
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The environment's part in a command line.
+#[derive(Debug, Default)]
+pub(super) struct Environment {
+    udev_disabled: bool,
+    mangling: Mangling,
+    backend: Option<Choice>,
+    state: Option<PathBuf>,
+}
+
+/// A command's surroundings.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// Standard output.
+    pub(super) out: Output,
+    /// How often `-v` was given.
+    pub(super) verbose: u8,
+    /// The form of names.
+    pub(super) mangling: Mangling,
+    /// Called as `dmsetup`: the kernel answers, and nothing is said that dmsetup does not say.
+    classic: bool,
+    choice: Choice,
+    state: Option<PathBuf>,
+    trace: Option<TraceStyle>,
+    udev_disabled: bool,
+    opened: Option<(Client, Nodes)>,
+    /// Something beside the request itself failed and was reported.
+    troubled: bool,
+}
+
+impl Environment {
+    /// Reads it.
+    pub(super) fn read() -> Result<Self, String> {
+        let path = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        if path("DM_DEV_DIR").is_some_and(|dir| !dir.is_absolute()) {
+            return Err("Invalid DM_DEV_DIR environment variable value.".into());
+        }
+        let mangling = env::var("DM_DEFAULT_NAME_MANGLING_MODE").ok();
+        let backend = env::var("RDMSETUP_BACKEND").ok().filter(|value| !value.is_empty());
+        let backend = backend
+            .map(|value| value.parse().map_err(|error| format!("rdmsetup: RDMSETUP_BACKEND: {error}")));
+        Ok(Self {
+            udev_disabled: env::var_os("DM_DISABLE_UDEV").is_some(),
+            mangling: mangling.and_then(|word| Mangling::parse(&word)).unwrap_or_default(),
+            backend: backend.transpose()?,
+            state: path("RDMSETUP_STATE"),
+        })
+    }
+}
+
+impl Context {
+    /// For a command with those options.
+    pub(super) fn new(global: Global, environment: Environment, classic: bool) -> Self {
+        let chosen = global.backend.or(environment.backend).unwrap_or(Choice::Auto);
+        Self {
+            out: Output::default(),
+            verbose: global.verbose,
+            mangling: environment.mangling,
+            classic,
+            choice: if classic { Choice::Kernel } else { chosen },
+            state: global.state.or(environment.state),
+            trace: global.trace,
+            udev_disabled: environment.udev_disabled,
+            opened: None,
+            troubled: false,
+        }
+    }
+
+    /// The client and the nodes, opened if they are not yet.
+    pub(super) fn open(&mut self) -> Result<&mut (Client, Nodes), Failure> {
+        let opened = match self.opened.take() {
+            Some(opened) => opened,
+            None => {
+                let opened = backend::open(self.choice, self.state.as_deref(), self.trace)?;
+                if let Some(notice) = &opened.notice {
+                    complain(notice);
+                }
+                let is_mapper = opened.client.is_mapper();
+                (opened.client, Nodes::new(&backend::dev_dir(), self.udev_disabled, is_mapper))
+            }
+        };
+        Ok(self.opened.insert(opened))
+    }
+
+    /// The client alone.
+    pub(super) fn client(&mut self) -> Result<&mut Client, Failure> {
+        Ok(&mut self.open()?.0)
+    }
+
+    /// Sends a request with what libdevmapper adds to each, and lets the nodes follow.
+    pub(super) fn perform(&mut self, request: Request) -> Result<Reply, Failure> {
+        let (client, nodes) = self.open()?;
+        let mut request = request.with_flags(Flags::EXISTS);
+        if request.device.dev.is_some() {
+            request = request.with_flags(Flags::PERSISTENT_DEV);
+        }
+        let resumes = request.command == Command::DevSuspend && !request.flags.contains(Flags::SUSPEND);
+        if resumes || matches!(request.command, Command::DevRemove | Command::DevRename(_)) {
+            request = request.with_event_nr(nodes.udev_flags());
+        }
+        let reply = client.perform(&request)?;
+        let followed = nodes.follow(&request, &reply);
+        self.tell_of_node(followed);
+        Ok(reply)
+    }
+
+    /// The device's state; `Device does not exist.` where there is no such device.
+    pub(super) fn perform_if_exists(&mut self, request: Request) -> Result<Reply, Failure> {
+        self.perform(request).map_err(|failure| {
+            if failure.is(Errno::ENXIO) { Failure::classic("Device does not exist.") } else { failure }
+        })
+    }
+
+    /// Makes or removes the node of that name, by what the driver says; nothing where devices have no nodes.
+    pub(super) fn settle_node(&mut self, name: &Text) -> Result<(), Failure> {
+        if self.client()?.is_mapper() {
+            return Ok(());
+        }
+        let asked = self.perform(Request::new(DeviceId::by_name(name.clone()), Command::DevStatus));
+        let (_, nodes) = self.open()?;
+        let settled = match asked {
+            Ok(reply) => reply.device.dev.map_or(Ok(()), |dev| nodes.add(&reply.device.name, dev)),
+            Err(failure) if failure.is(Errno::ENXIO) => nodes.remove(name),
+            Err(Failure::Call(mut error)) => {
+                error.verb = "mknodes";
+                return Err(Failure::Call(error));
+            }
+            Err(other) => return Err(other),
+        };
+        self.tell_of_node(settled);
+        Ok(())
+    }
+
+    /// Settles the nodes of every device, and of every name that has one.
+    pub(super) fn settle_all_nodes(&mut self) -> Result<(), Failure> {
+        let (client, nodes) = self.open()?;
+        if client.is_mapper() {
+            return Ok(());
+        }
+        let mut names = nodes.names().unwrap_or_default();
+        let reply = self.perform(Request::global(Command::ListDevices))?;
+        names.extend(reply.devices().iter().map(|device| device.name.clone()));
+        names.iter().try_for_each(|name| self.settle_node(name))
+    }
+
+    fn tell_of_node(&mut self, followed: Result<(), NodeError>) {
+        if let Err(error) = followed {
+            self.report(&Failure::classic(error.to_string()));
+            self.troubled = true;
+        }
+    }
+
+    /// The directory of nodes.
+    pub(super) fn node_directory(&mut self) -> Result<&Path, Failure> {
+        Ok(self.open()?.1.directory())
+    }
+
+    /// A device's name as people write it.
+    pub(super) fn shown_name(&self, name: &Text) -> Text {
+        self.mangling.unmangle(name)
+    }
+
+    /// Prints the block of `info`.
+    pub(super) fn print_info(&mut self, reply: &Reply) {
+        let from_kernel = self.opened.as_ref().is_some_and(|(client, _)| !client.is_mapper());
+        let read_ahead = reply.device.dev.filter(|_| from_kernel).and_then(sysfs::read_ahead);
+        let (name, uuid) = (self.shown_name(&reply.device.name), self.shown_name(&reply.device.uuid));
+        self.out.print(render::info(reply, &name, &uuid, read_ahead));
+    }
+
+    /// Prints the block of `info` if `-v` asks for it.
+    pub(super) fn print_info_if_verbose(&mut self, reply: &Reply) {
+        if self.verbose > 0 {
+            self.print_info(reply);
+        }
+    }
+
+    /// Says on standard error why something failed.
+    pub(super) fn report(&self, failure: &Failure) {
+        failure.lines(self.classic).iter().for_each(|line| complain(line));
+    }
+
+    /// Ends the command: makes what was done last, tells of the failure, writes the output. Whether all went well.
+    pub(super) fn finish(mut self, mut outcome: Result<(), Failure>) -> bool {
+        if let Err(failure) = &outcome {
+            self.report(failure);
+        }
+        if let Some((client, _)) = &mut self.opened
+            && let Err(fault) = client.commit()
+        {
+            let failure = Failure::Ours(fault.to_string());
+            self.report(&failure);
+            outcome = Err(failure);
+        }
+        if self.troubled {
+            outcome = outcome.and(Err(Failure::Reported));
+        }
+        if outcome.as_ref().is_err_and(|failure| !matches!(failure, Failure::Silent)) {
+            complain("Command failed.");
+        }
+        self.out.finish() && outcome.is_ok()
+    }
+}

@@ -1,0 +1,162 @@
+//! Why a command failed, and its lines on standard error: first dmsetup's own, which scripts look for, then ours, which
+//! say why and where. `Command failed.` comes last, from whoever runs the command.
+
+use crate::backend::{CallError, OpenError};
+use crate::dm::{Errno, Fault, SourceTable, TableSyntaxError, Text, limits};
+use crate::render;
+use std::fmt;
+
+/// A command that did not do what it was asked for.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Nobody answers.
+    Open(OpenError),
+    /// The driver refused a request.
+    Call(Box<CallError>),
+    /// The driver refused a table: the device it was for, and the text that it came from.
+    Load(Box<CallError>, Text, SourceTable),
+    /// The text is no table: dmsetup's name for the source, and the device that it was for.
+    Table(String, Text, TableSyntaxError),
+    /// Anything else: dmsetup's line.
+    Classic(String),
+    /// Anything else: dmsetup's line, and what it leaves out.
+    Explained(String, String),
+    /// A fault of which dmsetup has no word: our line.
+    Ours(String),
+    /// Its lines have been written already.
+    Reported,
+    /// Nobody is left to hear of it: the reader of the output has gone away.
+    Silent,
+}
+
+impl Failure {
+    /// A line of dmsetup's.
+    pub(crate) fn classic(line: impl Into<String>) -> Self {
+        Self::Classic(line.into())
+    }
+
+    /// Whether the driver refused with that number.
+    pub(crate) fn is(&self, errno: Errno) -> bool {
+        matches!(self, Self::Call(error) if error.errno == errno)
+    }
+
+    /// The lines for standard error, dmsetup's first and in `classic` mode alone; no line for what is told already.
+    pub(crate) fn lines(&self, classic: bool) -> Vec<String> {
+        let (theirs, ours) = match self {
+            Self::Reported | Self::Silent => (None, None),
+            Self::Open(error) => (Some(error.to_string()), None),
+            Self::Call(error) => (Some(error.to_string()), error.fault.as_ref().and_then(reason)),
+            Self::Load(error, device, source) => {
+                let place = error.fault.as_ref().and_then(|fault| source.locate(fault));
+                let whole = || error.fault.as_ref().and_then(reason);
+                (Some(error.to_string()), place.map(|place| located(device, &place)).or_else(whole))
+            }
+            Self::Table(from, device, error) => (Some(unreadable(from, error)), Some(located(device, error))),
+            Self::Classic(line) => (Some(line.clone()), None),
+            Self::Explained(line, why) => (Some(line.clone()), Some(ours(why))),
+            // In classic mode too, since a failure must say something.
+            Self::Ours(line) => (Some(ours(line)), None),
+        };
+        theirs.into_iter().chain(ours.filter(|_| !classic)).collect()
+    }
+}
+
+fn ours(line: impl fmt::Display) -> String {
+    format!("rdmsetup: {line}")
+}
+
+fn reason(fault: &Fault) -> Option<String> {
+    Some(ours(fault)).filter(|_| !fault.reason.is_empty())
+}
+
+/// dmsetup's line for a table that it cannot read.
+fn unreadable(from: &str, error: &TableSyntaxError) -> String {
+    let words_before =
+        error.text[..error.span.start].split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    if error.span.len() >= limits::TYPE_NAME_LEN && words_before.count() == 2 {
+        return format!("Target type name {} is too long.", Text::from(&error.text[error.span.clone()]));
+    }
+    format!("Invalid format on line {} of table {from}.", error.line)
+}
+
+/// Where the fault is and what, the line, and a caret under it. Keys are not shown.
+fn located(device: &Text, error: &TableSyntaxError) -> String {
+    let mut line = error.text.to_vec();
+    hide_keys(&mut line);
+    let shown = |range: &[u8]| String::from_utf8_lossy(range).into_owned();
+    let before = shown(&line[..error.span.start]);
+    let width = shown(&line[error.span.clone()]).chars().count().max(1);
+    let indent: String = before.chars().map(|char| if char == '\t' { '\t' } else { ' ' }).collect();
+    let column = before.chars().count() + 1;
+    let (number, reason, text) = (error.line, &error.reason, shown(&line));
+    ours(format_args!(
+        "table of {device}, line {number}, column {column}: {reason}\n  {text}\n  {indent}{}",
+        "^".repeat(width)
+    ))
+}
+
+/// Overwrites what `table` would not show either: this text ends up in logs.
+fn hide_keys(line: &mut [u8]) {
+    let is_blank = u8::is_ascii_whitespace;
+    let mut words = Vec::new();
+    for (at, byte) in line.iter().enumerate() {
+        if !is_blank(byte) && (at == 0 || is_blank(&line[at - 1])) {
+            words.push(at);
+        }
+    }
+    if let &[_, _, target, params, ..] = words.as_slice() {
+        let name = line[target..params].trim_ascii().to_vec();
+        render::hide_keys(&name, &mut line[params..]);
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self::Call(Box::new(error))
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Self::Open(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table_lines(text: &str) -> Vec<String> {
+        let error = SourceTable::parse(text.as_bytes()).expect_err(text);
+        Failure::Table("on stdin".into(), "vol0".into(), error).lines(false)
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_read_is_shown_with_a_caret() {
+        let lines = table_lines("0 100 zero\n100 38x linear disk.img 0");
+        assert_eq!(lines[0], "Invalid format on line 2 of table on stdin.");
+        assert_eq!(
+            lines[1],
+            "rdmsetup: table of vol0, line 2, column 5: \"38x\" is not a number of sectors\n  \
+             100 38x linear disk.img 0\n      ^^^"
+        );
+        assert_eq!(table_lines("0 1 sixteen-letters-")[0], "Target type name sixteen-letters- is too long.");
+    }
+
+    #[test]
+    fn a_refused_table_is_shown_where_the_driver_says_and_without_its_key() {
+        let source = SourceTable::parse(b"0 8 crypt aes 0123 0 disk 0x").unwrap();
+        let fault = Fault::invalid("no number").at_line(0).at_argument(4);
+        let device = crate::dm::DeviceId::by_name("c");
+        let error = CallError { verb: "reload", device, errno: Errno::EINVAL, fault: Some(fault) };
+        let failure = Failure::Load(Box::new(error), "c".into(), source);
+        let lines = failure.lines(false);
+        assert_eq!(lines[0], "device-mapper: reload ioctl on c  failed: Invalid argument");
+        assert!(
+            lines[1].contains("0 8 crypt aes 0000 0 disk 0x\n                            ^^"),
+            "{}",
+            lines[1]
+        );
+        assert_eq!(failure.lines(true).len(), 1);
+    }
+}

@@ -1,0 +1,64 @@
+//! The options that every command has.
+
+use crate::backend::{Choice, TraceStyle};
+use clap::{ArgAction, Args};
+use std::fmt;
+use std::path::PathBuf;
+
+// No sentence of its own: it would take the place of the command's.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Options of every command")]
+pub(super) struct Global {
+    /// Who answers: the kernel, the mapper in userspace; `auto` takes the kernel where there is
+    /// one. Also from RDMSETUP_BACKEND
+    #[arg(long, value_name = "auto|kernel|user")]
+    pub(super) backend: Option<Choice>,
+
+    /// The directory that holds the devices of the mapper in userspace. Also from RDMSETUP_STATE
+    #[arg(long, value_name = "DIR")]
+    pub(super) state: Option<PathBuf>,
+
+    /// Show each request and reply on standard error
+    #[arg(long, value_name = "fields|hex", num_args = 0..=1, require_equals = true, default_missing_value = "fields", value_parser = trace_style)]
+    pub(super) trace: Option<TraceStyle>,
+
+    /// Show the device after the command
+    #[arg(short, long, action = ArgAction::Count)]
+    pub(super) verbose: u8,
+
+    /// Show this help
+    #[arg(short, long)]
+    pub(super) help: bool,
+
+    /// Show the version, as `version` does
+    #[arg(long)]
+    pub(super) version: bool,
+
+    /// Taken for dmsetup's sake, and of no effect
+    #[arg(long, hide = true)]
+    checks: bool,
+
+    /// Taken for dmsetup's sake, and of no effect
+    #[arg(short, long, hide = true)]
+    yes: bool,
+}
+
+/// A word that is no style of tracing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct NoStyle(String);
+
+fn trace_style(word: &str) -> Result<TraceStyle, NoStyle> {
+    match word {
+        "fields" => Ok(TraceStyle::Fields),
+        "hex" => Ok(TraceStyle::Hex),
+        _ => Err(NoStyle(word.into())),
+    }
+}
+
+impl fmt::Display for NoStyle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\" is not a style of tracing: fields or hex", self.0)
+    }
+}
+
+impl std::error::Error for NoStyle {}

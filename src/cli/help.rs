@@ -1,0 +1,28 @@
+//! `help`: the commands, or one of them in full.
+
+use super::context::Context;
+use super::failure::Failure;
+use super::output::complain;
+use super::{Run, find, usage};
+use clap::Args;
+use std::ffi::OsString;
+
+/// List the commands, or tell of one in full
+#[derive(Args, Debug)]
+pub(super) struct Help {
+    /// The command to tell of
+    command: Option<OsString>,
+}
+
+impl Run for Help {
+    fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        let Some(name) = self.command else {
+            // Where dmsetup has it, so that `dmsetup help | less` is as empty as ever.
+            complain(&usage::all());
+            return Ok(());
+        };
+        let subcommand = find(&name).ok_or_else(|| Failure::classic("Unknown command."))?;
+        ctx.out.print(usage::of(subcommand));
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! `message`: a word to the target at a sector.
+
+use super::Run;
+use super::context::Context;
+use super::failure::Failure;
+use super::selector::Selector;
+use crate::dm::{Command, ReplyBody, Request, Sectors};
+use clap::Args;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+/// Send a message to the target at a sector of a device
+#[derive(Args, Debug)]
+pub(super) struct Message {
+    /// The device, unless -u or -j says which; the sector; the words of the message
+    #[arg(value_names = ["DEVICE", "SECTOR", "MESSAGE"], num_args = 2.., required = true)]
+    words: Vec<OsString>,
+
+    #[command(flatten)]
+    selector: Selector,
+}
+
+impl Run for Message {
+    fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        let mut words = self.words.iter().map(OsString::as_os_str);
+        let name = if self.selector.is_given() { None } else { words.next() };
+        let device = self.selector.device(ctx, name)?;
+        let sector = words.next().and_then(sector).ok_or_else(|| Failure::classic("Invalid sector."))?;
+        let words: Vec<&[u8]> = words.map(OsStr::as_bytes).collect();
+        if words.is_empty() {
+            // Said, and sent all the same: that is how dmsetup has it.
+            ctx.report(&Failure::classic("No message supplied."));
+        }
+        let message = words.join(&b' ').into();
+        let reply = ctx.perform(Request::new(device, Command::TargetMsg { sector, message }))?;
+        if let ReplyBody::Message(Some(answer)) = &reply.body {
+            ctx.out.print(answer.as_bytes());
+            if answer.last().is_some_and(|&last| last != b'\n') {
+                ctx.out.print("\n");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn sector(word: &OsStr) -> Option<Sectors> {
+    word.to_str()?.trim_ascii_start().parse().ok().map(Sectors)
+}

@@ -1,0 +1,67 @@
+//! Standard input, output and error: the only file that touches them.
+//!
+//! Output is kept back and written in large pieces. A reader that goes away ends the output without a word, as it
+//! would end a program in C; any other failure to write is told once, at the end.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+
+/// How many bytes are kept back before they are written.
+const KEPT: usize = 64 * 1024;
+
+/// Where a command's text goes.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    kept: Vec<u8>,
+    failure: Option<io::Error>,
+}
+
+impl Output {
+    /// Adds to standard output.
+    pub(super) fn print(&mut self, text: impl AsRef<[u8]>) {
+        self.kept.extend_from_slice(text.as_ref());
+        if self.kept.len() >= KEPT {
+            self.flush();
+        }
+    }
+
+    /// Writes what was kept back: before another program writes there, before waiting, at the end.
+    pub(super) fn flush(&mut self) {
+        if self.failure.is_none() && !self.kept.is_empty() {
+            let mut stdout = io::stdout().lock();
+            self.failure = stdout.write_all(&self.kept).and_then(|()| stdout.flush()).err();
+        }
+        self.kept.clear();
+    }
+
+    /// Ends the output; whether all of it was written.
+    pub(super) fn finish(mut self) -> bool {
+        self.flush();
+        match self.failure {
+            None => true,
+            Some(error) => {
+                if error.kind() != io::ErrorKind::BrokenPipe {
+                    complain(&format!("rdmsetup: standard output: {}", crate::dm::Errno::from_io(&error)));
+                }
+                false
+            }
+        }
+    }
+}
+
+/// A line on standard error. Where even that cannot be written there is nobody left to tell.
+pub(super) fn complain(line: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = writeln!(stderr, "{line}");
+}
+
+/// Standard output as a file, for data: it can be written sparsely where it is one.
+pub(super) fn data_out() -> io::Result<File> {
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+/// Standard input as a file.
+pub(super) fn data_in() -> io::Result<File> {
+    Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
+}

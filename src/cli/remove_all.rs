@@ -1,0 +1,54 @@
+//! `remove_all`: every device that nobody holds open gone.
+
+use super::Run;
+use super::context::Context;
+use super::failure::Failure;
+use super::wipe_table;
+use crate::dm::{Command, DeviceId, Flags, Request};
+use clap::Args;
+
+/// Remove all devices that are not in use
+#[derive(Args, Debug)]
+pub(super) struct RemoveAll {
+    /// Make those in use fail all I/O, then try them again
+    #[arg(short, long)]
+    force: bool,
+
+    /// Remove those in use when they are closed
+    #[arg(long)]
+    deferred: bool,
+}
+
+impl Run for RemoveAll {
+    fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        self.remove_unused(ctx)?;
+        if !self.force {
+            return Ok(());
+        }
+        for device in devices(ctx)? {
+            if let Err(failure) = wipe_table::wipe(ctx, &device, Flags::NONE, wipe_table::FORCED) {
+                ctx.report(&failure);
+            }
+        }
+        self.remove_unused(ctx)?;
+        let left = devices(ctx)?.len();
+        if left > 0 {
+            // Said, and no failure: that is how dmsetup has it.
+            ctx.report(&Failure::classic(format!("Unable to remove {left} device(s).")));
+        }
+        Ok(())
+    }
+}
+
+impl RemoveAll {
+    fn remove_unused(&self, ctx: &mut Context) -> Result<(), Failure> {
+        let flags = Flags::DEFERRED_REMOVE.when(self.deferred);
+        ctx.perform(Request::global(Command::RemoveAll).with_flags(flags))?;
+        ctx.settle_all_nodes()
+    }
+}
+
+fn devices(ctx: &mut Context) -> Result<Vec<DeviceId>, Failure> {
+    let listed = ctx.perform(Request::global(Command::ListDevices))?;
+    Ok(listed.devices().iter().map(|device| DeviceId::by_name(device.name.clone())).collect())
+}

@@ -1,0 +1,94 @@
+//! `status`: what the targets of a device tell of themselves; and the lines of a table, which look the same.
+
+use super::Run;
+use super::context::Context;
+use super::failure::Failure;
+use super::selector::{Selected, Selector};
+use crate::dm::{Flags, Reply};
+use crate::dm::{Command, Request};
+use crate::render::{self, Keys};
+use clap::Args;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
+/// Show the status of each line of devices' tables
+#[derive(Args, Debug)]
+pub(super) struct Status {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Which lines of which devices.
+#[derive(Args, Debug)]
+pub(super) struct Which {
+    /// The devices; without any, all
+    #[arg(value_name = "DEVICE")]
+    pub(super) names: Vec<OsString>,
+
+    /// Only lines of this target type
+    #[arg(long, value_name = "TYPE")]
+    target: Option<OsString>,
+
+    /// Do not flush the device to ask it
+    #[arg(long)]
+    noflush: bool,
+
+    /// Ask about the table that is loaded and not yet in use
+    #[arg(long)]
+    inactive: bool,
+
+    /// Do not ask how many hold the device open
+    #[arg(long)]
+    noopencount: bool,
+
+    #[command(flatten)]
+    pub(super) selector: Selector,
+}
+
+impl Run for Status {
+    fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        let Which { names, selector, .. } = &self.which;
+        selector.each_or_all(ctx, names, |ctx, device| {
+            let request = Request::new(device.id.clone(), Command::TableStatus).with_flags(self.which.flags());
+            let reply = ctx.perform_if_exists(request)?;
+            self.which.print(ctx, device, &reply, Keys::Shown);
+            Ok(())
+        })
+    }
+}
+
+impl Which {
+    /// The options as a request has them.
+    pub(super) fn flags(&self) -> Flags {
+        Flags::NOFLUSH.when(self.noflush)
+            | Flags::QUERY_INACTIVE_TABLE.when(self.inactive)
+            | Flags::SKIP_BDGET.when(self.noopencount)
+    }
+
+    /// Prints the lines; a device without a table has an empty one, unless only some are asked for.
+    pub(super) fn print(&self, ctx: &mut Context, device: &Selected, reply: &Reply, keys: Keys) {
+        let wanted = |line: &&_| {
+            let line: &crate::dm::StatusLine = line;
+            self.target.as_ref().is_none_or(|target| target.as_bytes() == line.target.as_bytes())
+        };
+        let mut lines: Vec<Vec<u8>> =
+            reply.lines().iter().filter(wanted).map(|line| render::line(line, keys)).collect();
+        if reply.lines().is_empty() && self.target.is_none() {
+            lines.push(b"\n".to_vec());
+        }
+        if lines.is_empty() {
+            return;
+        }
+        ctx.print_info_if_verbose(reply);
+        for line in lines {
+            if device.several && ctx.verbose == 0 {
+                ctx.out.print(&*device.label);
+                ctx.out.print(": ");
+            }
+            ctx.out.print(line);
+        }
+        if device.several && ctx.verbose > 0 {
+            ctx.out.print("\n");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What Linux tells of block devices in /sys: names and read-ahead. Where /sys is not there, nothing is told.
+
+use crate::dm::{DeviceNumber, Text};
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// The kernel's name for the device: `sda1`, `dm-0`.
+pub(super) fn kernel_name(dev: DeviceNumber) -> Option<Text> {
+    let target = fs::read_link(directory(dev)).ok()?;
+    let mut name = target.file_name()?.to_owned().into_vec();
+    // A slash in a name is an exclamation mark there.
+    name.iter_mut().filter(|byte| **byte == b'!').for_each(|byte| *byte = b'/');
+    Some(name.into())
+}
+
+/// A mapped device's name, in the form that the driver has it; `None` for a device of any other kind.
+pub(super) fn mapped_name(dev: DeviceNumber) -> Option<Text> {
+    let name = fs::read(directory(dev) + "/dm/name").ok()?;
+    Some(name.trim_ascii_end().into())
+}
+
+/// How many sectors the kernel reads ahead.
+pub(super) fn read_ahead(dev: DeviceNumber) -> Option<u64> {
+    let kilobytes = fs::read(directory(dev) + "/bdi/read_ahead_kb").ok()?;
+    let kilobytes: u64 = std::ffi::OsStr::from_bytes(kilobytes.trim_ascii()).to_str()?.parse().ok()?;
+    kilobytes.checked_mul(2)
+}
+
+fn directory(dev: DeviceNumber) -> String {
+    format!("/sys/dev/block/{dev}")
+}

@@ -1,0 +1,31 @@
+//! What is said to those who ask how.
+
+use super::command_line::definition;
+use super::{SUBCOMMANDS, Subcommand};
+use std::fmt::Write;
+
+/// Every command, a line each.
+pub(super) fn all() -> String {
+    let mut text = String::from(
+        "Usage:\n\nrdmsetup COMMAND [OPTIONS] [ARGUMENTS]\n        [-h|--help] [--version] [-v|--verbose]\n        \
+         [--backend auto|kernel|user] [--state DIR] [--trace[=fields|hex]]\n\n",
+    );
+    for subcommand in SUBCOMMANDS {
+        let about = definition(subcommand).get_about().map(ToString::to_string).unwrap_or_default();
+        let names: Vec<&str> =
+            std::iter::once(subcommand.name).chain(subcommand.aliases.iter().copied()).collect();
+        // A String takes whatever is written to it.
+        let _ = writeln!(text, "  {:<15} {about}", names.join(", "));
+    }
+    text.push_str(
+        "\nDEVICE is a device's name or path, or (if only one) -u UUID or -j MAJOR -m MINOR.\n\
+         `rdmsetup help COMMAND` tells of a command's options.\n",
+    );
+    text
+}
+
+/// One command in full.
+pub(super) fn of(subcommand: &Subcommand) -> String {
+    let mut command = definition(subcommand).bin_name(format!("rdmsetup {}", subcommand.name));
+    format!("{}\n", command.render_long_help().to_string().trim_end())
+}

@@ -1,0 +1,113 @@
+//! `write`: standard input into a device.
+
+use super::Run;
+use super::context::Context;
+use super::extent::{self, Extent, PIECE};
+use super::failure::Failure;
+use super::output;
+use crate::block::BlockDevice;
+use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors};
+use clap::Args;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::ops::Range;
+
+/// Write standard input to a device
+///
+/// As many bytes as there are: what stands behind them in their last sector stays as it is. Bytes that do not fit are an
+/// error, and one before anything is written where standard input is a file.
+#[derive(Args, Debug)]
+pub(super) struct Write {
+    /// The device
+    #[arg(value_name = "DEVICE")]
+    name: OsString,
+
+    #[command(flatten)]
+    extent: Extent,
+}
+
+/// Why not all bytes are in the device.
+enum Broken {
+    /// There are more than fit.
+    TooMany,
+    /// The device failed at that sector.
+    Device(Sectors, Errno),
+    /// The device did not bring them to stable storage.
+    Flush(Errno),
+    /// They could not be read.
+    Input(io::Error),
+}
+
+impl Run for Write {
+    fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        let (volume, range) = extent::open(ctx, &self.name, self.extent, true)?;
+        let name = self.name.display();
+        let end = range.end / SECTOR_SIZE;
+        let copied = output::data_in().map_err(Broken::Input).and_then(|input| copy(&*volume, range, input));
+        copied.map_err(|broken| {
+            Failure::Ours(match broken {
+                Broken::TooMany => format!("{name}: standard input has more bytes than fit before sector {end}"),
+                Broken::Device(sector, errno) => format!("{name}: write of sector {sector}: {errno}"),
+                Broken::Flush(errno) => format!("{name}: flush: {errno}"),
+                Broken::Input(error) => format!("standard input: {}", Errno::from_io(&error)),
+            })
+        })
+    }
+}
+
+fn copy(volume: &dyn BlockDevice, range: Range<u64>, mut input: File) -> Result<(), Broken> {
+    if remaining(&mut input).is_some_and(|bytes| bytes > range.end - range.start) {
+        return Err(Broken::TooMany);
+    }
+    let mut buffer = vec![0; PIECE];
+    let mut at = range.start;
+    loop {
+        let filled = fill(&mut input, &mut buffer).map_err(Broken::Input)?;
+        let room = usize::try_from(range.end - at).unwrap_or(usize::MAX);
+        let data = &buffer[..filled.min(room)];
+        put(volume, data, at)?;
+        at += data.len() as u64;
+        if filled > room {
+            return Err(Broken::TooMany);
+        }
+        if filled < buffer.len() {
+            return volume.flush().map_err(Broken::Flush);
+        }
+    }
+}
+
+/// Writes the data; where that fails, sector by sector as far as it goes.
+fn put(volume: &dyn BlockDevice, data: &[u8], at: u64) -> Result<(), Broken> {
+    if data.is_empty() || volume.write_at(data, Bytes(at)).is_ok() {
+        return Ok(());
+    }
+    let mut rest = data;
+    let written = extent::first_bad_sector(at..at + data.len() as u64, |sector| {
+        let length = usize::try_from(sector.end - sector.start).unwrap_or(0).min(rest.len());
+        let (here, behind) = rest.split_at(length);
+        rest = behind;
+        volume.write_at(here, Bytes(sector.start))
+    });
+    written.map_err(|(sector, errno)| Broken::Device(sector, errno))
+}
+
+/// How many bytes there are still to come, where that is known.
+fn remaining(input: &mut File) -> Option<u64> {
+    let metadata = input.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    Some(metadata.len().saturating_sub(input.stream_position().ok()?))
+}
+
+/// Reads until the buffer is full or the input ends.
+fn fill(input: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match input.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,17 @@
+//! The program as its users meet it: argv in, three streams and a status out.
+//!
+//! The driver is the userspace mapper with its state in a directory of the test's own, so that nothing here needs a
+//! kernel with device-mapper, or root.
+
+#[path = "cli/bench.rs"]
+mod bench;
+#[path = "cli/contract.rs"]
+mod contract;
+#[path = "cli/data.rs"]
+mod data;
+#[path = "cli/devices.rs"]
+mod devices;
+#[path = "cli/options.rs"]
+mod options;
+#[path = "cli/tables.rs"]
+mod tables;
