@@ -2,9 +2,8 @@
 //!
 //! The driver is the userspace mapper with its state in a directory of the test's own, so that nothing here needs a
 //! kernel with device-mapper, or root.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-#[path = "cli/bench.rs"]
-mod bench;
 #[path = "cli/contract.rs"]
 mod contract;
 #[path = "cli/data.rs"]
@@ -13,5 +12,9 @@ mod data;
 mod devices;
 #[path = "cli/options.rs"]
 mod options;
+#[path = "cli/sandbox.rs"]
+mod sandbox;
+#[path = "cli/state.rs"]
+mod state;
 #[path = "cli/tables.rs"]
 mod tables;

@@ -112,7 +112,7 @@ impl fmt::Display for OpenError {
                 writeln!(f, "{}: open failed: {errno}", path.display())?;
                 f.write_str("Failure to communicate with kernel device-mapper driver.")
             }
-            Self::User(fault) => write!(f, "rdmsetup: {fault}"),
+            Self::User(fault) => fault.fmt(f),
         }
     }
 }

@@ -13,6 +13,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, lchown};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Who owns a new node and who may use it: root and the group `disk`, as Debian's libdevmapper has it.
 const OWNER: u32 = 0;
@@ -105,10 +106,7 @@ impl Nodes {
             }
         }
         fs::create_dir_all(&self.directory).map_err(|error| failed("mkdir", &self.directory, error))?;
-        let old_mask = umask(Mode::empty());
-        let made = mknod(&path, SFlag::S_IFBLK, MODE, number);
-        umask(old_mask);
-        made.map_err(|errno| failed("mknod", &path, errno.into()))?;
+        make_node(&path, number).map_err(|errno| failed("mknod", &path, errno.into()))?;
         lchown(&path, Some(OWNER), Some(GROUP)).map_err(|error| failed("chown", &path, error))
     }
 
@@ -178,6 +176,17 @@ impl Nodes {
     }
 }
 
+/// Makes a block device node of exactly [`MODE`].
+fn make_node(path: &Path, number: u64) -> nix::Result<()> {
+    // The mask is the whole process's: no two threads may set it and set it back at once.
+    static MASK: Mutex<()> = Mutex::new(());
+    let _turn = MASK.lock().unwrap_or_else(PoisonError::into_inner);
+    let old_mask = umask(Mode::empty());
+    let made = mknod(path, SFlag::S_IFBLK, MODE, number);
+    umask(old_mask);
+    made
+}
+
 fn unlink(path: &Path) -> Result<(), NodeError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("unlink", path, error)),
@@ -211,3 +220,91 @@ impl fmt::Display for NotFound {
 }
 
 impl std::error::Error for NotFound {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dm::{DeviceId, ReplyBody, Version};
+    use std::io::Write;
+    use std::os::unix::fs::symlink;
+    use tempfile::TempDir;
+
+    const DEV: DeviceNumber = DeviceNumber { major: 240, minor: 99 };
+
+    fn nodes() -> (TempDir, Nodes) {
+        let dev = tempfile::tempdir().unwrap();
+        let nodes = Nodes::new(dev.path(), true, false);
+        fs::create_dir(nodes.directory()).unwrap();
+        (dev, nodes)
+    }
+
+    /// Whether nodes can be made here at all; a test that needs one says when it cannot run.
+    fn can_make(nodes: &Nodes) -> bool {
+        let made = nodes.add(&"vol0".into(), DEV);
+        if let Err(error) = &made {
+            assert!(std::env::var_os("CI").is_none(), "cannot run in CI: {error}");
+            let _ = writeln!(io::stderr(), "SKIPPED: a node cannot be made here: {error}");
+        }
+        made.is_ok()
+    }
+
+    fn reply() -> Reply {
+        let device = DeviceId { name: "vol0".into(), uuid: Text::new(), dev: Some(DEV) };
+        Reply {
+            version: Version::default(),
+            device,
+            flags: Flags::NONE,
+            open_count: 0,
+            event_nr: 0,
+            target_count: 0,
+            body: ReplyBody::None,
+        }
+    }
+
+    #[test]
+    fn nodes_follow_their_devices() {
+        let (_dev, nodes) = nodes();
+        if !can_make(&nodes) {
+            return;
+        }
+        let node = fs::symlink_metadata(nodes.directory().join("vol0")).unwrap();
+        assert_eq!((node.mode() & 0o7777, node.uid(), node.gid()), (0o660, OWNER, GROUP));
+        assert_eq!(nodes.name_behind(&nodes.directory().join("vol0")).unwrap(), "vol0");
+        let follow = |command: Command| {
+            nodes.follow(&Request::new(DeviceId::by_name("vol0"), command), &reply()).unwrap();
+        };
+        follow(Command::DevRename("vol1".into()));
+        assert_eq!(nodes.names().unwrap(), [Text::from("vol1")]);
+        follow(Command::DevSuspend);
+        assert_eq!(nodes.names().unwrap().len(), 2);
+        follow(Command::DevRemove);
+        assert_eq!(nodes.names().unwrap(), [Text::from("vol1")]);
+    }
+
+    #[test]
+    fn what_is_no_node_is_left_alone() {
+        let (_dev, nodes) = nodes();
+        let file = nodes.directory().join("file");
+        fs::write(&file, "mine").unwrap();
+        assert!(matches!(nodes.add(&"file".into(), DEV), Err(NodeError::Occupied(_))));
+        symlink(&file, nodes.directory().join("link")).unwrap();
+        assert!(matches!(nodes.add(&"link".into(), DEV), Err(NodeError::Occupied(_))));
+        assert!(matches!(nodes.rename(&"link".into(), &"file".into()), Err(NodeError::Occupied(_))));
+        nodes.add(&"..".into(), DEV).unwrap();
+        nodes.remove(&"../file".into()).unwrap();
+        nodes.remove(&"nosuch".into()).unwrap();
+        nodes.remove(&"link".into()).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"mine");
+        assert!(nodes.name_behind(Path::new("/nosuch")).is_err());
+    }
+
+    #[test]
+    fn a_link_to_nowhere_makes_way() {
+        let (_dev, nodes) = nodes();
+        symlink("nowhere", nodes.directory().join("vol0")).unwrap();
+        if can_make(&nodes) {
+            assert!(!fs::symlink_metadata(nodes.directory().join("vol0")).unwrap().is_symlink());
+        }
+        assert!(!nodes.directory().join("nowhere").exists());
+    }
+}

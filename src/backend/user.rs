@@ -5,7 +5,7 @@
 
 use super::Backend;
 use crate::block::BlockDevice;
-use crate::dm::{CommandKind, DeviceId, Errno, Fault};
+use crate::dm::{CommandKind, DeviceId, DeviceNumber, Errno, Fault, Request};
 use crate::mapper::{LockedState, Mapper, Progress, StateDir};
 use crate::wire::linux;
 use std::sync::Arc;
@@ -14,47 +14,69 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct User {
     state: StateDir,
-    /// The mapper, with the lock that it was loaded under; without one it is empty, and nothing is to be saved.
-    session: Option<(Option<LockedState>, Mapper)>,
+    session: Option<Session>,
+    /// A mapper without its lock, as it was saved: whoever goes on with an unchanged state need not load it again.
+    resting: Option<Mapper>,
     fault: Option<Fault>,
+}
+
+/// A mapper that requests are performed on, with the lock that it was loaded under. Without a lock it is empty, and
+/// stays so.
+#[derive(Debug)]
+struct Session {
+    lock: Option<LockedState>,
+    mapper: Mapper,
 }
 
 impl User {
     /// The mapper whose state is in that directory. Nothing is opened yet.
     pub fn new(state: StateDir) -> Self {
-        Self { state, session: None, fault: None }
+        Self { state, session: None, resting: None, fault: None }
     }
 
     /// The mapper, loaded for a command: only one that can put something into a mapper makes the directory.
-    fn session(&mut self, kind: CommandKind) -> Result<(Option<&LockedState>, &mut Mapper), Fault> {
-        let creates = kind == CommandKind::DevCreate;
-        let has_lock = self.session.as_ref().is_some_and(|(lock, _)| lock.is_some());
-        if !has_lock {
-            let lock = if is_stateless(kind) { None } else { self.state.lock(creates)? };
-            let mapper = lock.as_ref().map_or_else(|| Ok(Mapper::new()), LockedState::load)?;
-            self.session = Some((lock, mapper));
-        }
-        let session = self.session.as_mut().map(|(lock, mapper)| (lock.as_ref(), mapper));
-        session.ok_or_else(|| Fault::new(Errno::EIO, "the state is gone"))
+    fn session(&mut self, kind: CommandKind) -> Result<&mut Session, Fault> {
+        let session = match self.session.take() {
+            Some(session) if session.lock.is_some() => session,
+            _ if is_stateless(kind) => Session { lock: None, mapper: Mapper::new() },
+            _ => {
+                let lock = self.state.lock(kind == CommandKind::DevCreate)?;
+                let mapper = match (&lock, self.resting.take()) {
+                    (None, _) => Mapper::new(),
+                    (Some(lock), Some(mapper)) if lock.is_of(&mapper) => mapper,
+                    (Some(lock), _) => lock.load()?,
+                };
+                Session { lock, mapper }
+            }
+        };
+        Ok(self.session.insert(session))
     }
 
-    fn perform(&mut self, number: u32, buffer: &mut [u8]) -> Result<(), Fault> {
+    fn perform(&mut self, number: u32, buffer: &mut Vec<u8>) -> Result<(), Fault> {
         let kind = linux::command_of(number).unwrap_or(CommandKind::Version);
         loop {
-            let (lock, mapper) = self.session(kind)?;
+            let Session { lock, mapper } = self.session(kind)?;
             let progress = mapper.ioctl(number, buffer);
             let progress =
                 progress.map_err(|errno| mapper.take_fault().unwrap_or_else(|| Fault::new(errno, "")))?;
-            if progress == Progress::Done {
-                return Ok(());
-            }
+            let Progress::Waiting(dev) = progress else { return Ok(()) };
             // Whoever waits must let others change what it waits for.
-            let watch = lock.map(LockedState::watch).transpose()?;
+            let watch = lock.as_ref().map(LockedState::watch).transpose()?;
             self.commit()?;
+            ask_by_number(buffer, dev)?;
             let watch = watch.ok_or_else(|| Fault::new(Errno::ENXIO, "there is no state to wait for"))?;
             watch.wait()?;
         }
     }
+}
+
+/// Rewrites a waiting request so that it means the same device still when that has another name.
+fn ask_by_number(buffer: &mut Vec<u8>, dev: DeviceNumber) -> Result<(), Fault> {
+    let refused = |error: linux::WireError| Fault::new(error.errno(), error.to_string());
+    let request = linux::decode_request(CommandKind::DevWait, buffer).map_err(refused)?;
+    let request = Request { device: dev.into(), version: CommandKind::DevWait.needs(), ..request };
+    *buffer = linux::encode_request(&request, buffer.len()).map_err(refused)?;
+    Ok(())
 }
 
 /// Whether a command's answer is the same whatever the state.
@@ -80,13 +102,15 @@ impl Backend for User {
     }
 
     fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
-        self.session(CommandKind::DevStatus)?.1.volume(device, writable)
+        self.session(CommandKind::DevStatus)?.mapper.volume(device, writable)
     }
 
     fn commit(&mut self) -> Result<(), Fault> {
-        match self.session.take() {
-            Some((Some(lock), mapper)) if mapper.is_changed() => lock.save(&mapper),
-            _ => Ok(()),
+        let Some(Session { lock: Some(lock), mapper }) = self.session.take() else { return Ok(()) };
+        if mapper.is_changed() {
+            return lock.save(&mapper);
         }
+        self.resting = Some(mapper);
+        Ok(())
     }
 }

@@ -57,11 +57,9 @@ pub(super) fn called(
     let name = match kind {
         NameKind::Number => None,
         NameKind::Kernel => kernel_name(),
-        NameKind::Mapped => {
-            let name = own.map(|device| device.name.clone());
-            let name = name.or_else(|| sysfs::mapped_name(dev).filter(|_| !from_mapper));
-            name.map(|name| ctx.shown_name(&name)).or_else(kernel_name)
-        }
+        // As the driver has it and not decoded: dmsetup takes it from /sys.
+        NameKind::Mapped if from_mapper => own.map(|device| device.name.clone()).or_else(kernel_name),
+        NameKind::Mapped => sysfs::mapped_name(dev).or_else(kernel_name),
     };
     name.map_or(DeviceName::Number(dev), DeviceName::Name)
 }

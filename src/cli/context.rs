@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 /// The environment's part in a command line.
 #[derive(Debug, Default)]
 pub(super) struct Environment {
+    /// Called as `dmsetup`.
+    classic: bool,
     udev_disabled: bool,
     mangling: Mangling,
     backend: Option<Choice>,
@@ -31,7 +33,7 @@ pub(crate) struct Context {
     /// The form of names.
     pub(super) mangling: Mangling,
     /// Called as `dmsetup`: the kernel answers, and nothing is said that dmsetup does not say.
-    classic: bool,
+    pub(super) classic: bool,
     choice: Choice,
     state: Option<PathBuf>,
     trace: Option<TraceStyle>,
@@ -42,17 +44,18 @@ pub(crate) struct Context {
 }
 
 impl Environment {
-    /// Reads it.
-    pub(super) fn read() -> Result<Self, String> {
+    /// Reads it; `classic` is whether the program was called as `dmsetup`, of which only dmsetup's own variables are.
+    pub(super) fn read(classic: bool) -> Result<Self, String> {
         let path = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         if path("DM_DEV_DIR").is_some_and(|dir| !dir.is_absolute()) {
             return Err("Invalid DM_DEV_DIR environment variable value.".into());
         }
         let mangling = env::var("DM_DEFAULT_NAME_MANGLING_MODE").ok();
-        let backend = env::var("RDMSETUP_BACKEND").ok().filter(|value| !value.is_empty());
+        let backend = env::var("RDMSETUP_BACKEND").ok().filter(|value| !value.is_empty() && !classic);
         let backend = backend
             .map(|value| value.parse().map_err(|error| format!("rdmsetup: RDMSETUP_BACKEND: {error}")));
         Ok(Self {
+            classic,
             udev_disabled: env::var_os("DM_DISABLE_UDEV").is_some(),
             mangling: mangling.and_then(|word| Mangling::parse(&word)).unwrap_or_default(),
             backend: backend.transpose()?,
@@ -63,7 +66,8 @@ impl Environment {
 
 impl Context {
     /// For a command with those options.
-    pub(super) fn new(global: Global, environment: Environment, classic: bool) -> Self {
+    pub(super) fn new(global: Global, environment: Environment) -> Self {
+        let classic = environment.classic;
         let chosen = global.backend.or(environment.backend).unwrap_or(Choice::Auto);
         Self {
             out: Output::default(),
@@ -98,6 +102,11 @@ impl Context {
     /// The client alone.
     pub(super) fn client(&mut self) -> Result<&mut Client, Failure> {
         Ok(&mut self.open()?.0)
+    }
+
+    /// Makes what was done last and lets others have the driver: before waiting for any of them.
+    pub(super) fn yield_driver(&mut self) -> Result<(), Failure> {
+        self.client()?.commit().map_err(|fault| Failure::Ours(fault.to_string()))
     }
 
     /// Sends a request with what libdevmapper adds to each, and lets the nodes follow.

@@ -4,7 +4,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::selector::Selector;
 use crate::block::BlockDevice;
-use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors};
+use crate::dm::{Bytes, Command, DeviceId, Errno, Flags, Request, SECTOR_SIZE, Sectors};
 use clap::Args;
 use std::ffi::OsStr;
 use std::fmt;
@@ -35,29 +35,77 @@ fn sectors(word: &str) -> Result<Sectors, NoSectors> {
     word.parse().ok().filter(|_| digits).map(Sectors).ok_or_else(|| NoSectors(word.into()))
 }
 
-/// Opens the device of that name and finds the bytes of it that are meant.
-pub(super) fn open(
-    ctx: &mut Context,
-    name: &OsStr,
-    extent: Extent,
+/// The part of a device that is being moved.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// The device's name as it was given.
+    pub(super) name: String,
+    /// Its bytes within the device.
+    pub(super) range: Range<u64>,
+    id: DeviceId,
     writable: bool,
-) -> Result<(Arc<dyn BlockDevice>, Range<u64>), Failure> {
-    let id = Selector::default().device(ctx, Some(name))?;
-    let shown = name.display();
-    let volume = ctx.client()?.volume(&id, writable);
-    let volume = volume.map_err(|fault| Failure::Ours(format!("{shown}: {}", fault_text(&fault))))?;
-    if writable && volume.is_read_only() {
-        return Err(Failure::Ours(format!("{shown}: the device is read-only")));
-    }
-    let size = volume.size();
-    match extent.bytes(size) {
-        Some(range) => Ok((volume, range)),
-        None => {
-            let (end, asked) = (size.whole_sectors(), extent);
-            Err(Failure::Ours(format!(
-                "{shown}: {asked} lie past the end of the device, which is at sector {end}"
-            )))
+    /// The device held open, where that keeps nobody from anything.
+    kept: Option<Arc<dyn BlockDevice>>,
+}
+
+impl Part {
+    /// Opens the device of that name and finds the bytes of it that are meant.
+    pub(super) fn open(
+        ctx: &mut Context,
+        name: &OsStr,
+        extent: Extent,
+        writable: bool,
+    ) -> Result<Self, Failure> {
+        let id = Selector::default().device(ctx, Some(name))?;
+        let name = name.display().to_string();
+        let mut part = Self { name, range: 0..0, id, writable, kept: None };
+        // A kernel lets a read-only device be opened for writing, and refuses the first write.
+        let state = ctx.perform_if_exists(Request::new(part.id.clone(), Command::DevStatus))?;
+        if writable && state.flags.contains(Flags::READONLY) {
+            return Err(part.failure("the device is read-only"));
         }
+        let size = part.with(ctx, |volume| Ok(volume.size()))?;
+        part.range = extent.bytes(size).ok_or_else(|| {
+            let end = size.whole_sectors();
+            let asked = format!("{extent} lie past the end of the device, which is at sector {end}");
+            part.failure(asked)
+        })?;
+        Ok(part)
+    }
+
+    /// Does one thing with the device.
+    ///
+    /// Whoever works with a device of the mapper in userspace keeps all others waiting, so it is held for the one thing
+    /// only: a `read` that feeds a `write` must let that have its turn, and each thing meets the table of its time.
+    pub(super) fn with<T>(
+        &mut self,
+        ctx: &mut Context,
+        act: impl FnOnce(&dyn BlockDevice) -> Result<T, String>,
+    ) -> Result<T, Failure> {
+        let client = ctx.client()?;
+        let volume = match self.kept.take() {
+            Some(volume) => volume,
+            None => {
+                client.volume(&self.id, self.writable).map_err(|fault| self.failure(fault_text(&fault)))?
+            }
+        };
+        let outcome = if volume.size().0 < self.range.end {
+            Err(format!("the device has shrunk to {} sectors", volume.size().whole_sectors()))
+        } else {
+            act(&*volume)
+        };
+        if client.is_mapper() {
+            drop(volume);
+            client.commit().map_err(|fault| self.failure(fault_text(&fault)))?;
+        } else {
+            self.kept = Some(volume);
+        }
+        outcome.map_err(|what| self.failure(what))
+    }
+
+    /// What is wrong with the device.
+    pub(super) fn failure(&self, what: impl fmt::Display) -> Failure {
+        Failure::Ours(format!("{}: {what}", self.name))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Why a command failed, and its lines on standard error: first dmsetup's own, which scripts look for, then ours, which
 //! say why and where. `Command failed.` comes last, from whoever runs the command.
 
+use super::version::LIBRARY;
 use crate::backend::{CallError, OpenError};
 use crate::dm::{Errno, Fault, SourceTable, TableSyntaxError, Text, limits};
 use crate::render;
+use nix::unistd::Uid;
 use std::fmt;
 
 /// A command that did not do what it was asked for.
@@ -44,7 +46,13 @@ impl Failure {
     pub(crate) fn lines(&self, classic: bool) -> Vec<String> {
         let (theirs, ours) = match self {
             Self::Reported | Self::Silent => (None, None),
-            Self::Open(error) => (Some(error.to_string()), None),
+            Self::Open(error @ OpenError::Kernel { .. }) => (
+                Some(without_driver(error)),
+                Some(ours(
+                    "--backend user needs no driver: a device-mapper of its own, over files and disks",
+                )),
+            ),
+            Self::Open(OpenError::User(fault)) => (None, Some(ours(fault))),
             Self::Call(error) => (Some(error.to_string()), error.fault.as_ref().and_then(reason)),
             Self::Load(error, device, source) => {
                 let place = error.fault.as_ref().and_then(|fault| source.locate(fault));
@@ -67,6 +75,13 @@ fn ours(line: impl fmt::Display) -> String {
 
 fn reason(fault: &Fault) -> Option<String> {
     Some(ours(fault)).filter(|_| !fault.reason.is_empty())
+}
+
+/// dmsetup's lines where no driver answers.
+fn without_driver(error: &OpenError) -> String {
+    let check = "Check that device-mapper is available in the kernel.\n";
+    let check = if Uid::effective().is_root() { check } else { "" };
+    format!("{error}\n{check}Incompatible libdevmapper {LIBRARY} and kernel driver (unknown version).")
 }
 
 /// dmsetup's line for a table that it cannot read.

@@ -93,6 +93,8 @@ fn split(command: &OsStr) -> Result<Vec<OsString>, Failure> {
 fn exec(ctx: &mut Context, command: &[OsString], name: &Text, label: &Text) -> Result<(), Failure> {
     ctx.settle_node(name)?;
     ctx.out.flush();
+    // The command may well be this program again.
+    ctx.yield_driver()?;
     let node = ctx.node_directory()?.join(OsStr::from_bytes(label));
     let [program, arguments @ ..] = command else { return Ok(()) };
     // Not to be found is how a command may end, too.

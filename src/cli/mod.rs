@@ -102,7 +102,8 @@ fn run_subcommand<T: Run>(matches: &ArgMatches, ctx: &mut Context) -> Result<(),
 pub fn run(argv: impl Iterator<Item = OsString>) -> bool {
     let mut argv: Vec<OsString> = argv.collect();
     let program = if argv.is_empty() { OsString::from("rdmsetup") } else { argv.remove(0) };
-    let environment = match Environment::read() {
+    let classic = Path::new(&program).file_name() == Some(OsStr::new("dmsetup"));
+    let environment = match Environment::read(classic) {
         Ok(environment) => environment,
         Err(line) => {
             complain(&line);
@@ -111,10 +112,9 @@ pub fn run(argv: impl Iterator<Item = OsString>) -> bool {
     };
     match command_line::parse(&argv) {
         Ok(CommandLine::Run(subcommand, global, matches)) => {
-            let classic = Path::new(&program).file_name() == Some(OsStr::new("dmsetup"));
             // dmsetup's `--version` is content to name itself where no driver answers.
             let contented = global.version;
-            let mut ctx = Context::new(global, environment, classic);
+            let mut ctx = Context::new(global, environment);
             let outcome = (subcommand.run)(&matches, &mut ctx);
             ctx.finish(outcome) || contented
         }

@@ -2,11 +2,11 @@
 
 use super::Run;
 use super::context::Context;
-use super::extent::{self, Extent, PIECE};
+use super::extent::{self, Extent, PIECE, Part};
 use super::failure::Failure;
 use super::output;
 use crate::block::{Allocation, BlockDevice};
-use crate::dm::{Bytes, Errno};
+use crate::dm::{Bytes, Errno, Sectors};
 use clap::Args;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::ffi::OsString;
@@ -27,74 +27,72 @@ pub(super) struct Read {
     extent: Extent,
 }
 
-/// Why the bytes did not arrive.
-enum Broken {
-    /// The device failed at that sector.
-    Device(crate::dm::Sectors, Errno),
-    /// They could not be written.
-    Output(io::Error),
+/// What lies at a place of the device.
+enum Piece {
+    /// That many bytes, in the buffer.
+    Data(usize),
+    /// That many bytes, in the buffer, and then a sector that cannot be read.
+    Broken(usize, Sectors, Errno),
+    /// That many zeros.
+    Hole(u64),
 }
 
 impl Run for Read {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
-        let (volume, range) = extent::open(ctx, &self.name, self.extent, false)?;
-        let copied = output::data_out().map_err(Broken::Output).and_then(|out| copy(&*volume, range, Sink::new(out)));
-        match copied {
-            Ok(()) => Ok(()),
-            // The reader has had enough.
-            Err(Broken::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::Silent),
-            Err(Broken::Output(error)) => {
-                Err(Failure::Ours(format!("standard output: {}", Errno::from_io(&error))))
+        let mut part = Part::open(ctx, &self.name, self.extent, false)?;
+        let mut sink = output::data_out().map(Sink::new).map_err(not_written)?;
+        let mut buffer = vec![0; PIECE];
+        let Range { mut start, end } = part.range.clone();
+        while start < end {
+            let piece = part.with(ctx, |volume| Ok(get(volume, &mut buffer, start..end)))?;
+            let (written, length) = match piece {
+                Piece::Hole(length) => (sink.skip(length), length),
+                Piece::Data(length) | Piece::Broken(length, ..) => (sink.write(&buffer[..length]), length as u64),
+            };
+            written.map_err(not_written)?;
+            if let Piece::Broken(_, sector, errno) = piece {
+                return Err(part.failure(format_args!("read of sector {sector}: {errno}")));
             }
-            Err(Broken::Device(sector, errno)) => {
-                Err(Failure::Ours(format!("{}: read of sector {sector}: {errno}", self.name.display())))
-            }
+            start += length;
         }
+        sink.finish().map_err(not_written)
     }
 }
 
-fn copy(volume: &dyn BlockDevice, range: Range<u64>, mut sink: Sink) -> Result<(), Broken> {
-    let mut buffer = vec![0; PIECE];
-    let mut at = range.start;
-    while at < range.end {
-        let left = range.end - at;
-        let run = volume.allocation(Bytes(at), Bytes(left)).unwrap_or(Allocation::Data(Bytes(left)));
-        // Whatever the device says of the run, it goes on by at least a byte and stays within the range.
-        let length = run.length().0.clamp(1, left);
-        if matches!(run, Allocation::Hole(_)) {
-            sink.skip(length).map_err(Broken::Output)?;
-            at += length;
-            continue;
-        }
-        let piece = usize::try_from(length).unwrap_or(PIECE).min(PIECE);
-        let data = &mut buffer[..piece];
-        if volume.read_at(data, Bytes(at)).is_err() {
-            by_sectors(volume, data, at, &mut sink)?;
-        } else {
-            sink.write(data).map_err(Broken::Output)?;
-        }
-        at += data.len() as u64;
+fn not_written(error: io::Error) -> Failure {
+    if error.kind() == ErrorKind::BrokenPipe {
+        // The reader has had enough.
+        return Failure::Silent;
     }
-    sink.finish().map_err(Broken::Output)
+    Failure::Ours(format!("standard output: {}", Errno::from_io(&error)))
 }
 
-/// Reads and writes as far as the first sector that fails.
-fn by_sectors(volume: &dyn BlockDevice, data: &mut [u8], at: u64, sink: &mut Sink) -> Result<(), Broken> {
-    let mut outcome = Ok(());
-    let mut rest = data;
-    let end = at + rest.len() as u64;
-    let read = extent::first_bad_sector(at..end, |sector| {
-        let length = usize::try_from(sector.end - sector.start).unwrap_or(0).min(rest.len());
-        let (here, behind) = std::mem::take(&mut rest).split_at_mut(length);
-        rest = behind;
-        volume.read_at(here, Bytes(sector.start))?;
-        if outcome.is_ok() {
-            outcome = sink.write(here);
-        }
+/// The bytes at the head of the range, as many as the buffer holds or are alike.
+fn get(volume: &dyn BlockDevice, buffer: &mut [u8], range: Range<u64>) -> Piece {
+    let left = range.end - range.start;
+    let run = volume.allocation(Bytes(range.start), Bytes(left)).unwrap_or(Allocation::Data(Bytes(left)));
+    // Whatever the device says of the run, it goes on by at least a byte and stays within the range.
+    let length = run.length().0.clamp(1, left);
+    if matches!(run, Allocation::Hole(_)) {
+        return Piece::Hole(length);
+    }
+    let length = usize::try_from(length).unwrap_or(PIECE).min(buffer.len());
+    let data = &mut buffer[..length];
+    if volume.read_at(data, Bytes(range.start)).is_ok() {
+        return Piece::Data(length);
+    }
+    let mut good = 0;
+    let whole = range.start..range.start + length as u64;
+    let found = extent::first_bad_sector(whole, |sector| {
+        let size = usize::try_from(sector.end - sector.start).unwrap_or(0).min(length - good);
+        volume.read_at(&mut data[good..good + size], Bytes(sector.start))?;
+        good += size;
         Ok(())
     });
-    outcome.map_err(Broken::Output)?;
-    read.map_err(|(sector, errno)| Broken::Device(sector, errno))
+    match found {
+        Ok(()) => Piece::Data(length),
+        Err((sector, errno)) => Piece::Broken(good, sector, errno),
+    }
 }
 
 /// Standard output, with holes where it can have them.

@@ -62,6 +62,8 @@ impl Remove {
             match ctx.perform(Request::new(device.clone(), Command::DevRemove).with_flags(flags)) {
                 Err(failure) if failure.is(Errno::EBUSY) && left > 0 => {
                     left -= 1;
+                    // Whoever is to let go of it must have the driver meanwhile.
+                    ctx.yield_driver()?;
                     sleep(PAUSE);
                 }
                 outcome => return outcome.map(drop),

@@ -7,7 +7,7 @@ use crate::dm::{Command, Request};
 use clap::Args;
 
 /// The libdevmapper whose behaviour this is, in its own form: scripts require a minimum of it.
-const LIBRARY: &str = "1.02.185 (2022-05-18)";
+pub(super) const LIBRARY: &str = "1.02.185 (2022-05-18)";
 
 /// Show the version of this program and of the driver
 #[derive(Args, Debug)]

@@ -2,11 +2,11 @@
 
 use super::Run;
 use super::context::Context;
-use super::extent::{self, Extent, PIECE};
+use super::extent::{self, Extent, PIECE, Part};
 use super::failure::Failure;
 use super::output;
 use crate::block::BlockDevice;
-use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors};
+use crate::dm::{Bytes, Errno, SECTOR_SIZE};
 use clap::Args;
 use std::ffi::OsString;
 use std::fs::File;
@@ -27,59 +27,41 @@ pub(super) struct Write {
     extent: Extent,
 }
 
-/// Why not all bytes are in the device.
-enum Broken {
-    /// There are more than fit.
-    TooMany,
-    /// The device failed at that sector.
-    Device(Sectors, Errno),
-    /// The device did not bring them to stable storage.
-    Flush(Errno),
-    /// They could not be read.
-    Input(io::Error),
-}
-
 impl Run for Write {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
-        let (volume, range) = extent::open(ctx, &self.name, self.extent, true)?;
-        let name = self.name.display();
-        let end = range.end / SECTOR_SIZE;
-        let copied = output::data_in().map_err(Broken::Input).and_then(|input| copy(&*volume, range, input));
-        copied.map_err(|broken| {
-            Failure::Ours(match broken {
-                Broken::TooMany => format!("{name}: standard input has more bytes than fit before sector {end}"),
-                Broken::Device(sector, errno) => format!("{name}: write of sector {sector}: {errno}"),
-                Broken::Flush(errno) => format!("{name}: flush: {errno}"),
-                Broken::Input(error) => format!("standard input: {}", Errno::from_io(&error)),
-            })
-        })
+        let mut part = Part::open(ctx, &self.name, self.extent, true)?;
+        let mut input = output::data_in().map_err(not_read)?;
+        let Range { mut start, end } = part.range.clone();
+        let too_many = || format!("standard input has more bytes than fit before sector {}", end / SECTOR_SIZE);
+        if remaining(&mut input).is_some_and(|bytes| bytes > end - start) {
+            return Err(part.failure(too_many()));
+        }
+        let mut buffer = vec![0; PIECE];
+        loop {
+            let filled = fill(&mut input, &mut buffer).map_err(not_read)?;
+            let room = usize::try_from(end - start).unwrap_or(usize::MAX);
+            let data = &buffer[..filled.min(room)];
+            if !data.is_empty() {
+                part.with(ctx, |volume| put(volume, data, start))?;
+                start += data.len() as u64;
+            }
+            if filled > room {
+                return Err(part.failure(too_many()));
+            }
+            if filled < buffer.len() {
+                return part.with(ctx, |volume| volume.flush().map_err(|errno| format!("flush: {errno}")));
+            }
+        }
     }
 }
 
-fn copy(volume: &dyn BlockDevice, range: Range<u64>, mut input: File) -> Result<(), Broken> {
-    if remaining(&mut input).is_some_and(|bytes| bytes > range.end - range.start) {
-        return Err(Broken::TooMany);
-    }
-    let mut buffer = vec![0; PIECE];
-    let mut at = range.start;
-    loop {
-        let filled = fill(&mut input, &mut buffer).map_err(Broken::Input)?;
-        let room = usize::try_from(range.end - at).unwrap_or(usize::MAX);
-        let data = &buffer[..filled.min(room)];
-        put(volume, data, at)?;
-        at += data.len() as u64;
-        if filled > room {
-            return Err(Broken::TooMany);
-        }
-        if filled < buffer.len() {
-            return volume.flush().map_err(Broken::Flush);
-        }
-    }
+fn not_read(error: io::Error) -> Failure {
+    Failure::Ours(format!("standard input: {}", Errno::from_io(&error)))
 }
 
 /// Writes the data; where that fails, sector by sector as far as it goes.
-fn put(volume: &dyn BlockDevice, data: &[u8], at: u64) -> Result<(), Broken> {
-    if data.is_empty() || volume.write_at(data, Bytes(at)).is_ok() {
+fn put(volume: &dyn BlockDevice, data: &[u8], at: u64) -> Result<(), String> {
+    if volume.write_at(data, Bytes(at)).is_ok() {
         return Ok(());
     }
     let mut rest = data;
@@ -89,7 +71,7 @@ fn put(volume: &dyn BlockDevice, data: &[u8], at: u64) -> Result<(), Broken> {
         rest = behind;
         volume.write_at(here, Bytes(sector.start))
     });
-    written.map_err(|(sector, errno)| Broken::Device(sector, errno))
+    written.map_err(|(sector, errno)| format!("write of sector {sector}: {errno}"))
 }
 
 /// How many bytes there are still to come, where that is known.

@@ -1,7 +1,7 @@
 //! The commands about devices: each one a request to a reply, or a reason.
 
 use super::device::Device;
-use super::{Mapper, VERSION};
+use super::{Mapper, Outcome, VERSION};
 use crate::dm::limits::{MAX_MINOR, NAME_LEN, UUID_LEN};
 use crate::dm::{
     Command, CommandKind, DeviceId, Errno, Fault, Flags, Geometry, ListedDevice, Reply, ReplyBody, Request,
@@ -10,11 +10,11 @@ use crate::dm::{
 use crate::target::{self, TARGETS};
 
 impl Mapper {
-    /// Performs a request. `None`: it waits for an event that has not come, and nothing was changed.
+    /// Performs a request.
     ///
     /// # Errors
     /// The number that Linux returns in the same case, with the reason.
-    pub fn perform(&mut self, request: &Request) -> Result<Option<Reply>, Fault> {
+    pub fn perform(&mut self, request: &Request) -> Result<Outcome, Fault> {
         check_fields(request)?;
         let done = match &request.command {
             Command::Version | Command::DevArmPoll => Ok(echo(request)),
@@ -42,7 +42,7 @@ impl Mapper {
                 "paths are probed through a multipath device, not the control node",
             )),
         };
-        done.map(Some)
+        done.map(Outcome::Reply)
     }
 
     /// A device's state, by name.
@@ -56,13 +56,12 @@ impl Mapper {
         Ok(device.status(request, self.open_count(device)))
     }
 
-    fn wait(&self, request: &Request) -> Result<Option<Reply>, Fault> {
+    fn wait(&self, request: &Request) -> Result<Outcome, Fault> {
         let device = self.device(&request.device)?;
         if device.live.event_nr() == request.event_nr {
-            Ok(None)
-        } else {
-            self.table_status(request).map(Some)
+            return Ok(Outcome::Waiting(device.number()));
         }
+        self.table_status(request).map(Outcome::Reply)
     }
 
     fn list(&self, request: &Request) -> Reply {

@@ -1,7 +1,7 @@
 //! The mapper's front: an ioctl number and a buffer, as a driver gets them.
 
 use super::{Mapper, VERSION};
-use crate::dm::{Errno, Fault};
+use crate::dm::{DeviceNumber, Errno, Fault, Reply};
 use crate::wire::linux;
 
 /// What became of an ioctl that did not fail.
@@ -9,9 +9,18 @@ use crate::wire::linux;
 pub enum Progress {
     /// The buffer holds the reply.
     Done,
-    /// The event that it waits for has not come; the buffer still holds the request. Ask again when a device of this
-    /// mapper has changed.
-    Waiting,
+    /// The event of that device that it waits for has not come; the buffer still holds the request. Ask again, by the
+    /// device's number, when a device of this mapper has changed.
+    Waiting(DeviceNumber),
+}
+
+/// What became of a request that was not refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was performed.
+    Reply(Reply),
+    /// It waits for an event of that device that has not come, and nothing was changed.
+    Waiting(DeviceNumber),
 }
 
 impl Mapper {
@@ -40,11 +49,11 @@ impl Mapper {
         linux::write_version(buffer, VERSION);
         served.map_err(refused)?;
         match request.map_err(refused).and_then(|request| self.perform(&request)) {
-            Ok(Some(reply)) => {
+            Ok(Outcome::Reply(reply)) => {
                 linux::encode_reply(kind, &reply, buffer);
                 Ok(Progress::Done)
             }
-            Ok(None) => Ok(Progress::Waiting),
+            Ok(Outcome::Waiting(dev)) => Ok(Progress::Waiting(dev)),
             Err(fault) => {
                 // A request with a secret in it is not left lying about, whatever came of it.
                 linux::wipe_secret(buffer);

@@ -24,7 +24,7 @@ mod stored;
 mod tables;
 mod volume;
 
-pub use entry::Progress;
+pub use entry::{Outcome, Progress};
 pub use live::Live;
 pub use saved::{State, StateError};
 pub use state_dir::{LockedState, StateDir, StateWatch};
@@ -52,6 +52,8 @@ pub struct Mapper {
     fault: Option<Fault>,
     /// Whether anything differs from the state that it was made from.
     changed: bool,
+    /// Which state that was: how often it had been saved, 0 for none.
+    generation: u64,
 }
 
 impl Mapper {

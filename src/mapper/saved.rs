@@ -20,6 +20,8 @@ const FORM: u32 = 1;
 #[serde(deny_unknown_fields)]
 pub struct State {
     form: u32,
+    /// How often the state was saved: two states with the same number are the same.
+    generation: u64,
     devices: Vec<SavedDevice>,
     /// The path of each number in the tables.
     pdevs: BTreeMap<String, String>,
@@ -67,6 +69,11 @@ impl State {
         Ok(state)
     }
 
+    /// How the form of that generation begins: enough to tell it from any other.
+    fn head(generation: u64) -> String {
+        format!("{{\"form\":{FORM},\"generation\":{generation},")
+    }
+
     /// Writes the form.
     pub fn to_bytes(&self) -> Vec<u8> {
         // Maps with string keys, numbers and strings: serialization has no way to fail.
@@ -75,11 +82,17 @@ impl State {
 }
 
 impl Mapper {
+    /// How the state that it was loaded from begins.
+    pub(super) fn state_head(&self) -> String {
+        State::head(self.generation)
+    }
+
     /// What is to be remembered.
     pub fn state(&self) -> State {
         let pdevs = self.pdevs.iter().map(|(dev, path)| (dev.to_string(), escape(path)));
         State {
             form: FORM,
+            generation: self.generation.wrapping_add(1),
             devices: self.devices.values().map(save_device).collect(),
             pdevs: pdevs.collect(),
         }
@@ -90,7 +103,7 @@ impl Mapper {
     /// # Errors
     /// A name, number or line that no mapper can have written.
     pub fn restore(state: &State) -> Result<Self, StateError> {
-        let mut mapper = Self::new();
+        let mut mapper = Self { generation: state.generation, ..Self::new() };
         for (dev, path) in &state.pdevs {
             let number =
                 DeviceNumber::parse(dev.as_bytes()).filter(|dev| dev.is_valid() && dev.major != MAJOR);

@@ -125,6 +125,15 @@ impl LockedState {
         State::parse(&bytes).and_then(|state| Mapper::restore(&state)).map_err(damaged)
     }
 
+    /// Whether the state is still the one that the mapper was loaded from.
+    pub fn is_of(&self, mapper: &Mapper) -> bool {
+        let expected = mapper.state_head();
+        let mut head = vec![0; expected.len()];
+        let read =
+            open_in(&self.directory, STATE, OFlag::O_RDONLY).and_then(|mut file| file.read_exact(&mut head));
+        read.is_ok() && head == expected.as_bytes()
+    }
+
     /// Saves the mapper: when this returns the new state is on the disk, and until then the old one is.
     ///
     /// # Errors

@@ -192,9 +192,13 @@ impl Mapper {
         Ok(())
     }
 
-    /// A table of the device with its targets made.
+    /// A table of the device with its targets made; those of the active one stay, for the next to ask.
     fn live_table(&self, device: &Device, slot: Slot, table: &StoredTable) -> Result<Arc<LiveTable>, Fault> {
-        let made = if slot == Slot::Active { device.live.table() } else { None };
+        let mut made = None;
+        if slot == Slot::Active {
+            self.activate(&device.name)?;
+            made = device.live.table();
+        }
         match made {
             Some(made) => Ok(made),
             None => Ok(Arc::new(self.build(&device.name, &table.table.lines, table.read_only)?.0)),

@@ -1,17 +1,16 @@
 //! What holds for every subcommand, by the list that the program itself gives.
 
-use crate::bench::Bench;
+use crate::sandbox::Sandbox;
 
 /// Every name in the list, aliases too.
-fn subcommands(bench: &Bench) -> Vec<String> {
-    let ran = bench.run(&["help"]);
+fn subcommands(sandbox: &Sandbox) -> Vec<String> {
+    let ran = sandbox.run(&["help"]);
     assert!(ran.succeeded && ran.stdout.is_empty());
     let lines =
         ran.stderr.lines().filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' '));
     let mut names = Vec::new();
     for line in lines {
-        let mut words = line.split_whitespace();
-        while let Some(word) = words.next() {
+        for word in line.split_whitespace() {
             names.push(word.trim_end_matches(',').to_owned());
             if !word.ends_with(',') {
                 break;
@@ -24,42 +23,42 @@ fn subcommands(bench: &Bench) -> Vec<String> {
 
 #[test]
 fn every_subcommand_has_help() {
-    let bench = Bench::new();
-    for name in subcommands(&bench) {
-        let help = bench.ok(&[&name, "--help"]);
+    let sandbox = Sandbox::new();
+    for name in subcommands(&sandbox) {
+        let help = sandbox.ok(&[&name, "--help"]);
         assert!(help.lines().count() > 5 && help.contains("Usage: "), "{name}: {help}");
-        assert_eq!(bench.ok(&["help", &name]), help);
-        assert_eq!(bench.ok(&["-h", &name, "too", "many", "words"]), help);
+        assert_eq!(sandbox.ok(&["help", &name]), help);
+        assert_eq!(sandbox.ok(&["-h", &name, "too", "many", "words"]), help);
     }
 }
 
 #[test]
 fn every_subcommand_refuses_an_option_that_none_has() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let program = env!("CARGO_BIN_EXE_rdmsetup");
-    for name in subcommands(&bench) {
-        let stderr = bench.fails(&[&name, "--nosuch=1"]);
+    for name in subcommands(&sandbox) {
+        let stderr = sandbox.fails(&[&name, "--nosuch=1"]);
         assert_eq!(
             stderr,
             format!("{program}: unrecognized option '--nosuch=1'\nCouldn't process command line.\n")
         );
-        let stderr = bench.fails(&[&name, "-q"]);
+        let stderr = sandbox.fails(&[&name, "-q"]);
         assert_eq!(stderr, format!("{program}: invalid option -- 'q'\nCouldn't process command line.\n"));
     }
 }
 
 #[test]
 fn every_subcommand_takes_the_options_of_any_other() {
-    let bench = Bench::new();
-    for name in subcommands(&bench) {
-        let stderr = bench.run(&[&name, "--showkeys", "--retry", "-y", "--help"]).stderr;
+    let sandbox = Sandbox::new();
+    for name in subcommands(&sandbox) {
+        let stderr = sandbox.run(&[&name, "--showkeys", "--retry", "-y", "--help"]).stderr;
         assert_eq!(stderr, "", "{name}");
     }
 }
 
 #[test]
 fn a_number_of_words_that_cannot_be_is_refused() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     for words in [
         &["ls", "x"][..],
         &["version", "x"],
@@ -78,25 +77,25 @@ fn a_number_of_words_that_cannot_be_is_refused() {
         &["read", "a", "b"],
         &["write"],
     ] {
-        let stderr = bench.fails(words);
+        let stderr = sandbox.fails(words);
         assert!(stderr.starts_with("Incorrect number of arguments.\nUsage:\n"), "{words:?}: {stderr}");
     }
 }
 
 #[test]
 fn a_device_must_be_named() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     for name in ["remove", "suspend", "resume", "clear", "wipe_table", "wait"] {
-        assert_eq!(bench.fails(&[name]), "No device specified.\nCommand failed.\n", "{name}");
+        assert_eq!(sandbox.fails(&[name]), "No device specified.\nCommand failed.\n", "{name}");
     }
-    assert_eq!(bench.fails(&["load"]), "Please specify device.\nCommand failed.\n");
+    assert_eq!(sandbox.fails(&["load"]), "Please specify device.\nCommand failed.\n");
     let stderr = "Please provide a name for the new device.\nCommand failed.\n";
-    assert_eq!(bench.fails(&["create"]), stderr);
+    assert_eq!(sandbox.fails(&["create"]), stderr);
 }
 
 #[test]
 fn a_device_that_is_not_there_is_an_error() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     for (words, verb) in [
         (&["remove", "nope"][..], "remove"),
         (&["suspend", "nope"], "suspend"),
@@ -109,15 +108,15 @@ fn a_device_that_is_not_there_is_an_error() {
         (&["rename", "nope", "new"], "rename"),
         (&["message", "nope", "0", "hello"], "message"),
     ] {
-        let stderr = bench.fails(words);
+        let stderr = sandbox.fails(words);
         let first = format!("device-mapper: {verb} ioctl on nope  failed: No such device or address\n");
         assert!(stderr.starts_with(&first) && stderr.ends_with("\nCommand failed.\n"), "{words:?}: {stderr}");
     }
     for name in ["info", "status"] {
-        assert_eq!(bench.fails(&[name, "nope"]), "Device does not exist.\nCommand failed.\n");
+        assert_eq!(sandbox.fails(&[name, "nope"]), "Device does not exist.\nCommand failed.\n");
     }
-    let stderr = bench.fails(&["remove", "-u", "nope"]);
+    let stderr = sandbox.fails(&["remove", "-u", "nope"]);
     assert!(stderr.starts_with("device-mapper: remove ioctl on  nope failed: "), "{stderr}");
-    let stderr = bench.fails(&["remove", "-j", "253", "-m", "77"]);
+    let stderr = sandbox.fails(&["remove", "-j", "253", "-m", "77"]);
     assert!(stderr.starts_with("device-mapper: remove ioctl on  (253:77) failed: "), "{stderr}");
 }

@@ -1,19 +1,19 @@
 //! Tables from where they come, and their faults shown where they stand.
 
-use crate::bench::Bench;
+use crate::sandbox::Sandbox;
 
 #[test]
 fn a_table_comes_from_an_option_a_file_or_standard_input() {
-    let bench = Bench::new();
-    std::fs::write(bench.path().join("table"), "# mine\n0 8 zero\n8 8 error # rest\n").unwrap();
-    bench.ok(&["create", "file", "table"]);
-    assert_eq!(bench.ok(&["table", "file"]), "0 8 zero \n8 8 error \n");
-    assert!(bench.run_with(&["create", "stdin"], b"0 4 zero").succeeded);
-    assert_eq!(bench.ok(&["table", "stdin"]), "0 4 zero \n");
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path().join("table"), "# mine\n0 8 zero\n8 8 error # rest\n").unwrap();
+    sandbox.ok(&["create", "file", "table"]);
+    assert_eq!(sandbox.ok(&["table", "file"]), "0 8 zero \n8 8 error \n");
+    assert!(sandbox.run_with(&["create", "stdin"], b"0 4 zero").succeeded);
+    assert_eq!(sandbox.ok(&["table", "stdin"]), "0 4 zero \n");
     // Nothing at all is no table, as with --notable.
-    bench.ok(&["create", "empty"]);
-    assert_eq!(bench.ok(&["table", "empty"]), "\n");
-    let stderr = bench.fails(&["create", "x", "nosuch"]);
+    sandbox.ok(&["create", "empty"]);
+    assert_eq!(sandbox.ok(&["table", "empty"]), "\n");
+    let stderr = sandbox.fails(&["create", "x", "nosuch"]);
     let lines =
         "Couldn't open 'nosuch' for reading.\nrdmsetup: nosuch: No such file or directory\nCommand failed.\n";
     assert_eq!(stderr, lines);
@@ -21,24 +21,24 @@ fn a_table_comes_from_an_option_a_file_or_standard_input() {
 
 #[test]
 fn a_line_that_is_none_is_shown() {
-    let bench = Bench::new();
-    let ran = bench.run_with(&["create", "vol0"], b"0 8 zero\n8 38x zero\n");
+    let sandbox = Sandbox::new();
+    let ran = sandbox.run_with(&["create", "vol0"], b"0 8 zero\n8 38x zero\n");
     assert_eq!(
         ran.stderr,
         "Invalid format on line 2 of table on stdin.\n\
          rdmsetup: table of vol0, line 2, column 3: \"38x\" is not a number of sectors\n  8 38x zero\n    ^^^\n\
          Command failed.\n"
     );
-    assert_eq!(bench.ok(&["ls"]), "No devices found\n");
-    let stderr = bench.fails(&["load", "vol0", "--table", "0 8"]);
+    assert_eq!(sandbox.ok(&["ls"]), "No devices found\n");
+    let stderr = sandbox.fails(&["load", "vol0", "--table", "0 8"]);
     assert!(stderr.starts_with("Invalid format on line 1 of table .\n"), "{stderr}");
 }
 
 #[test]
 fn what_the_driver_refuses_is_shown_too_and_leaves_nothing_behind() {
-    let bench = Bench::new();
-    bench.disk("disk.img", 1 << 20);
-    let stderr = bench.fails(&["create", "vol0", "--table", "0 100 zero\n100 50 linear disk.img 38x"]);
+    let sandbox = Sandbox::new();
+    sandbox.disk("disk.img", 1 << 20);
+    let stderr = sandbox.fails(&["create", "vol0", "--table", "0 100 zero\n100 50 linear disk.img 38x"]);
     let lines: Vec<&str> = stderr.lines().collect();
     assert!(lines[0].starts_with("device-mapper: reload ioctl on vol0 ("), "{stderr}");
     assert!(lines[0].ends_with(") failed: Invalid argument"), "{stderr}");
@@ -47,5 +47,5 @@ fn what_the_driver_refuses_is_shown_too_and_leaves_nothing_behind() {
         lines[2..],
         ["  100 50 linear disk.img 38x", "                         ^^^", "Command failed."]
     );
-    assert_eq!(bench.ok(&["ls"]), "No devices found\n");
+    assert_eq!(sandbox.ok(&["ls"]), "No devices found\n");
 }

@@ -54,8 +54,10 @@ fn drop_caches() {
     }
 }
 
+/// Bytes in which no two sectors are alike.
 fn pattern(seed: u8) -> Vec<u8> {
-    (0..SIZE).map(|at| ((at / 512) as u8).wrapping_mul(31).wrapping_add((at % 251) as u8) ^ seed).collect()
+    let sectors = (0..=u8::MAX).cycle().take(SIZE / 512);
+    sectors.flat_map(|sector| [sector.wrapping_mul(31) ^ seed; 512]).collect()
 }
 
 #[test]

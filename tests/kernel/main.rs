@@ -2,6 +2,7 @@
 //!
 //! Each `#[test]` hands its body to [`guest::run`], which starts this very program again in a guest, where the body then
 //! runs as root beside a real device-mapper.
+#![allow(clippy::print_stderr, reason = "a skip says why")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod commands;

@@ -36,8 +36,8 @@ fn name(name: &str) -> DeviceId {
     DeviceId::by_name(name)
 }
 
-fn table(lines: &[(u64, u64, &str, &str)]) -> Command {
-    let line = |&(start, length, target, params): &(u64, u64, &str, &str)| Line {
+fn table(lines: &[Row<'_>]) -> Command {
+    let line = |&(start, length, target, params): &Row<'_>| Line {
         start: Sectors(start),
         length: Sectors(length),
         target: target.into(),
@@ -45,6 +45,9 @@ fn table(lines: &[(u64, u64, &str, &str)]) -> Command {
     };
     Command::TableLoad(Table { lines: lines.iter().map(line).collect() })
 }
+
+/// A line of a table: start, length, target, parameters.
+type Row<'a> = (u64, u64, &'a str, &'a str);
 
 const DISK_SECTORS: u64 = DISK_SIZE / SECTOR_SIZE;
 
@@ -61,7 +64,7 @@ impl Script {
         self.push(what, Request::new(name(device), command).with_flags(flags));
     }
 
-    fn load(&mut self, what: &'static str, device: &str, lines: &[(u64, u64, &str, &str)]) {
+    fn load(&mut self, what: &'static str, device: &str, lines: &[Row<'_>]) {
         self.ask(what, device, table(lines));
     }
 
@@ -134,7 +137,7 @@ impl Script {
     }
 
     fn tables_refused(&mut self) {
-        let refused: &[(&str, &[(u64, u64, &str, &str)])] = &[
+        let refused: &[(&str, &[Row<'_>])] = &[
             ("no lines", &[]),
             ("a first line that does not start at 0", &[(8, 8, "error", "")]),
             ("a gap", &[(0, 8, "error", ""), (16, 8, "error", "")]),
@@ -286,7 +289,7 @@ impl Script {
     }
 
     fn targets(&mut self) {
-        let tables: &[(&str, &[(u64, u64, &str, &str)])] = &[
+        let tables: &[(&str, &[Row<'_>])] = &[
             ("striped", &[(0, 64, "striped", "2 8 /dev/ubda 16 /dev/ubdb 32")]),
             ("striped over three", &[(0, 72, "striped", "3 8 /dev/ubda 0 /dev/ubdb 0 /dev/ubda 1000")]),
             ("zero", &[(0, 64, "zero", "")]),

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// A test's own place.
-pub(crate) struct Bench {
+pub(crate) struct Sandbox {
     directory: TempDir,
 }
 
@@ -18,7 +18,7 @@ pub(crate) struct Ran {
     pub(crate) succeeded: bool,
 }
 
-impl Bench {
+impl Sandbox {
     pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap() }
     }
