@@ -210,4 +210,48 @@ mod tests {
         let source = SourceTable::parse(b"0 8 linear a\\b 0").unwrap();
         assert_eq!(source.table.lines[0].params.words()[0], "a\\b");
     }
+
+    #[test]
+    fn any_text_is_a_table_or_a_fault_in_its_place() {
+        arbtest::arbtest(|u| {
+            let bytes: Vec<u8> = u.arbitrary()?;
+            // Letters that make lines more often than chance does.
+            let text: Vec<u8> =
+                bytes.iter().map(|byte| b"0 19\tx#\n\\\xff"[usize::from(*byte) % 10]).collect();
+            match SourceTable::parse(&text) {
+                Ok(source) => {
+                    assert_eq!(source.table.lines.len(), source.places.len());
+                    for line in 0..source.table.lines.len() {
+                        let fault =
+                            Fault::invalid("x").at_line(line).at_argument(usize::from(u.arbitrary::<u8>()?));
+                        let place = source.locate(&fault).expect("every line has its place");
+                        assert!(place.span.end <= place.text.len() && place.span.start <= place.span.end);
+                    }
+                }
+                Err(error) => {
+                    let line = text.split(|&byte| byte == b'\n').nth(error.line - 1);
+                    assert_eq!(line, Some(&error.text[..]));
+                    assert!(error.span.end <= error.text.len() && error.span.start <= error.span.end);
+                }
+            }
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn what_is_printed_reads_back() {
+        arbtest::arbtest(|u| {
+            let number = |u: &mut arbitrary::Unstructured<'_>| u.arbitrary().map(Sectors);
+            let line = Line {
+                start: number(u)?,
+                length: number(u)?,
+                target: (*u.choose(&["linear", "x", "fifteen-letters"])?).into(),
+                params: (*u.choose(&["", "7:0 384", "a  b"])?).into(),
+            };
+            let text = format!("{line}\n  # nothing\n{line}");
+            let lines = SourceTable::parse(text.as_bytes()).expect("it is a table").table.lines;
+            assert_eq!(lines, [line.clone(), line]);
+            Ok(())
+        });
+    }
 }

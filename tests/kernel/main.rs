@@ -8,5 +8,6 @@
 mod commands;
 mod data;
 mod guest;
+mod pdev;
 mod replies;
 mod script;
