@@ -19,6 +19,9 @@ use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 use std::sync::Arc;
 
+/// Ranges up to this that begin with data are called data, whatever holes they have.
+const SMALLEST_HOLE: Bytes = Bytes(64 * 1024);
+
 /// Zeros to write where neither a hole nor a zeroed range can be had.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
@@ -200,11 +203,13 @@ impl Opened {
         }
     }
 
-    /// The run of data or hole at `at`, which may go past the range asked about; `None` when the file system does
+    /// The run of data or hole at `at`, which may go past the `length` asked about; `None` when the file system does
     /// not say.
-    fn run_at(&self, at: Bytes) -> Option<Allocation> {
+    fn run_at(&self, at: Bytes, length: Bytes) -> Option<Allocation> {
         match self.seek(at, Whence::SeekData).ok()? {
             Some(data) if data > at => Some(Allocation::Hole(Bytes(data.0 - at.0))),
+            // To find the next hole a file system may look at every page up to it: not for so little.
+            Some(_) if length <= SMALLEST_HOLE => Some(Allocation::Data(length)),
             Some(_) => {
                 let hole = self.seek(at, Whence::SeekHole).ok()??;
                 Some(Allocation::Data(Bytes(hole.0.saturating_sub(at.0))))
@@ -278,7 +283,7 @@ impl BlockDevice for Opened {
     }
 
     fn allocation(&self, at: Bytes, length: Bytes) -> Result<Allocation, Errno> {
-        let run = if self.is_disk { None } else { self.run_at(at) };
+        let run = if self.is_disk { None } else { self.run_at(at, length) };
         // At least 1, should the file change between two questions to it.
         let clip = |run: Bytes| Bytes(run.0.clamp(1, length.0.max(1)));
         Ok(match run {

@@ -43,8 +43,9 @@ impl Run for Read {
         let mut sink = output::data_out().map(Sink::new).map_err(not_written)?;
         let mut buffer = vec![0; PIECE];
         let Range { mut start, end } = part.range.clone();
+        let mut stored = start;
         while start < end {
-            let piece = part.with(ctx, |volume| Ok(get(volume, &mut buffer, start..end)))?;
+            let piece = part.with(ctx, |volume| Ok(get(volume, &mut buffer, start..end, &mut stored)))?;
             let (written, length) = match piece {
                 Piece::Hole(length) => (sink.skip(length), length),
                 Piece::Data(length) | Piece::Broken(length, ..) => (sink.write(&buffer[..length]), length as u64),
@@ -68,14 +69,20 @@ fn not_written(error: io::Error) -> Failure {
 }
 
 /// The bytes at the head of the range, as many as the buffer holds or are alike.
-fn get(volume: &dyn BlockDevice, buffer: &mut [u8], range: Range<u64>) -> Piece {
+///
+/// Up to `stored` there are no holes: a file system may look through a whole file to say so, and is asked once a run.
+fn get(volume: &dyn BlockDevice, buffer: &mut [u8], range: Range<u64>, stored: &mut u64) -> Piece {
     let left = range.end - range.start;
-    let run = volume.allocation(Bytes(range.start), Bytes(left)).unwrap_or(Allocation::Data(Bytes(left)));
-    // Whatever the device says of the run, it goes on by at least a byte and stays within the range.
-    let length = run.length().0.clamp(1, left);
-    if matches!(run, Allocation::Hole(_)) {
-        return Piece::Hole(length);
+    if range.start >= *stored {
+        let run = volume.allocation(Bytes(range.start), Bytes(left)).unwrap_or(Allocation::Data(Bytes(left)));
+        // Whatever the device says of the run, it goes on by at least a byte and stays within the range.
+        let length = run.length().0.clamp(1, left);
+        if matches!(run, Allocation::Hole(_)) {
+            return Piece::Hole(length);
+        }
+        *stored = range.start + length;
     }
+    let length = *stored - range.start;
     let length = usize::try_from(length).unwrap_or(PIECE).min(buffer.len());
     let data = &mut buffer[..length];
     if volume.read_at(data, Bytes(range.start)).is_ok() {

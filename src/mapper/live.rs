@@ -6,9 +6,12 @@
 use super::pieces::Piece;
 use crate::block::{Allocation, BlockDevice};
 use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors};
-use crate::target::{Mapping, Operation, Target};
+use crate::target::{Operation, Target};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+
+/// How many pieces one question about allocation looks at: what follows can be asked for.
+const MAX_PIECES_TOLD: usize = 1024;
 
 /// A device's data path, the same for as long as the device exists, whatever its table.
 #[derive(Debug, Default)]
@@ -207,13 +210,22 @@ impl BlockDevice for Live {
 
     fn allocation(&self, at: Bytes, length: Bytes) -> Result<Allocation, Errno> {
         let table = self.table().ok_or(Errno::EIO)?;
-        let piece = table.piece(Operation::Read, at.0, length.0)?;
-        match piece.mapping {
-            Mapping::Zero { .. } => Ok(Allocation::Hole(Bytes(piece.length))),
-            Mapping::Remap { pdev, sector, .. } => {
-                pdev.allocation(piece.position(sector)?, Bytes(piece.length))
+        let mut run = table.piece(Operation::Read, at.0, length.0)?.allocation()?;
+        // Small pieces that are alike, as of stripes, are one run to whoever asks.
+        for _ in 1..MAX_PIECES_TOLD {
+            let so_far = run.length().0;
+            if so_far >= length.0 {
+                break;
             }
-            Mapping::Fail { .. } | Mapping::Handle { .. } => Ok(Allocation::Data(Bytes(piece.length))),
+            let next = table.piece(Operation::Read, at.0 + so_far, length.0 - so_far)?.allocation()?;
+            run = match (run, next) {
+                (Allocation::Data(_), Allocation::Data(more)) => Allocation::Data(Bytes(so_far + more.0)),
+                (Allocation::Hole(_), Allocation::Hole(more)) => Allocation::Hole(Bytes(so_far + more.0)),
+                (Allocation::Data(_), Allocation::Hole(_)) | (Allocation::Hole(_), Allocation::Data(_)) => {
+                    break;
+                }
+            };
         }
+        Ok(run)
     }
 }

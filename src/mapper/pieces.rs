@@ -1,6 +1,6 @@
 //! One part of a request, served by one mapping: moving its bytes.
 
-use crate::block::BlockDevice;
+use crate::block::{Allocation, BlockDevice};
 use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors};
 use crate::target::{Mapping, Target};
 
@@ -91,6 +91,17 @@ impl Piece<'_> {
                 self.target.write_zeroes(self.sector, Sectors(self.length / SECTOR_SIZE), may_unmap)
             }
             Mapping::Handle { .. } => self.write(&vec![0; self.bytes()?]),
+        }
+    }
+
+    /// Whether the part's first bytes are stored, and how many are alike.
+    pub(super) fn allocation(&self) -> Result<Allocation, Errno> {
+        match self.mapping {
+            Mapping::Zero { .. } => Ok(Allocation::Hole(Bytes(self.length))),
+            Mapping::Remap { pdev, sector, .. } => {
+                pdev.allocation(self.position(sector)?, Bytes(self.length))
+            }
+            Mapping::Fail { .. } | Mapping::Handle { .. } => Ok(Allocation::Data(Bytes(self.length))),
         }
     }
 
