@@ -16,9 +16,9 @@ impl LiveTable {
     pub(super) fn check_limits(&self) -> Result<(), Fault> {
         let blocks: Vec<u64> = self.lines.iter().map(sectors_per_block).collect();
         let largest = blocks.iter().copied().max().unwrap_or(1);
-        for (index, line) in self.lines.iter().enumerate() {
+        for (index, (line, block)) in self.lines.iter().zip(&blocks).enumerate() {
             for used in line.target.pdevs() {
-                check_area(&used, largest).map_err(|reason| Fault::invalid(reason).at_line(index))?;
+                check_area(&used, *block).map_err(|reason| Fault::invalid(reason).at_line(index))?;
             }
         }
         self.check_borders(&blocks, largest)

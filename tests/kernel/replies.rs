@@ -1,12 +1,13 @@
 //! The same requests to the kernel and to the mapper: equal replies, equal errors.
 
-use crate::guest;
-use crate::script::script;
+use crate::guest::{self, DISK_A};
+use crate::script::{Step, large_blocks, script};
 use rdmsetup::backend::{Backend, Kernel, User};
 use rdmsetup::dm::{DeviceNumber, Errno, Flags, Reply, ReplyBody, Request, Text};
 use rdmsetup::mapper::{self, StateDir};
 use rdmsetup::wire::linux;
 use std::path::Path;
+use std::process::Command;
 
 /// Where the mapper answers otherwise than Linux 6.1, and why. A step that is listed here and does not differ is an
 /// error, so that the list stays true.
@@ -51,29 +52,45 @@ fn comparable(reply: Result<Reply, Errno>, major: u32) -> Result<Reply, Errno> {
     Ok(reply)
 }
 
+/// Sends the steps to both drivers; what differs and should not, or does not and is listed.
+fn play(steps: impl Fn(u32) -> Vec<Step>) -> (usize, Vec<String>) {
+    let mut kernel = Kernel::open(Path::new("/dev"), true).unwrap();
+    let mut user = User::new(StateDir::new(Some(Path::new("/tmp/state"))).unwrap());
+    let major = guest::kernel_major();
+    let (mut count, mut faults) = (0, Vec::new());
+    for (theirs, ours) in steps(major).into_iter().zip(steps(mapper::MAJOR)) {
+        count += 1;
+        let expected = comparable(ask(&mut kernel, &theirs.request), major);
+        let answer = comparable(ask(&mut user, &ours.request), mapper::MAJOR);
+        user.commit().unwrap();
+        let listed = DIFFERENCES.iter().find(|(what, _)| *what == theirs.what);
+        if (expected == answer) == listed.is_some() {
+            let Step { what, request } = theirs;
+            faults.push(format!(
+                "step {count}, {what}:\n  {request:?}\n  kernel {expected:?}\n  mapper {answer:?}"
+            ));
+        }
+    }
+    (count, faults)
+}
+
 #[test]
 fn the_mapper_answers_as_the_kernel_does() {
     guest::run("replies::the_mapper_answers_as_the_kernel_does", || {
-        let mut kernel = Kernel::open(Path::new("/dev"), true).unwrap();
-        let mut user = User::new(StateDir::new(Some(Path::new("/tmp/state"))).unwrap());
-        let major = guest::kernel_major();
-        let (mut steps, mut faults) = (0, Vec::new());
-        for (theirs, ours) in script(major).into_iter().zip(script(mapper::MAJOR)) {
-            steps += 1;
-            let expected = comparable(ask(&mut kernel, &theirs.request), major);
-            let answer = comparable(ask(&mut user, &ours.request), mapper::MAJOR);
-            user.commit().unwrap();
-            let listed = DIFFERENCES.iter().find(|(what, _)| *what == theirs.what);
-            if (expected == answer) == listed.is_some() {
-                let what = theirs.what;
-                let request = &theirs.request;
-                faults.push(format!(
-                    "step {steps}, {what}:\n  {request:?}\n  kernel {expected:?}\n  mapper {answer:?}"
-                ));
-            }
-        }
-        assert!(steps >= 60, "{steps} steps only");
-        assert!(faults.is_empty(), "{} of {steps} steps differ:\n{}", faults.len(), faults.join("\n"));
+        let (count, faults) = play(script);
+        assert!(count >= 60, "{count} steps only");
+        assert!(faults.is_empty(), "{} of {count} steps differ:\n{}", faults.len(), faults.join("\n"));
+    });
+}
+
+#[test]
+fn blocks_of_4096_bytes_are_respected_as_the_kernel_does() {
+    guest::run("replies::blocks_of_4096_bytes_are_respected_as_the_kernel_does", || {
+        let made =
+            Command::new("losetup").args(["--sector-size", "4096", "/dev/loop0", DISK_A]).status().unwrap();
+        assert!(made.success());
+        let (count, faults) = play(large_blocks);
+        assert!(faults.is_empty(), "{} of {count} steps differ:\n{}", faults.len(), faults.join("\n"));
     });
 }
 

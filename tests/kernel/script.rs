@@ -27,6 +27,38 @@ pub(crate) fn script(major: u32) -> Vec<Step> {
     script.steps
 }
 
+/// Tables over `/dev/loop0`, a disk with blocks of 8 sectors, that cut them and that do not. A device of its own for
+/// each, since only a device's first table is judged when it is loaded.
+pub(crate) fn large_blocks(major: u32) -> Vec<Step> {
+    let tables: &[&[Row<'_>]] = &[
+        &[(0, 64, "linear", "/dev/loop0 0")],
+        &[(0, 64, "linear", "/dev/loop0 8")],
+        &[(0, 64, "linear", "/dev/loop0 1")],
+        &[(0, 60, "linear", "/dev/loop0 0")],
+        &[(0, 4, "zero", ""), (4, 8, "linear", "/dev/loop0 0")],
+        &[(0, 4, "zero", ""), (4, 4, "zero", ""), (8, 8, "linear", "/dev/loop0 0")],
+        &[(0, 4, "zero", ""), (4, 3, "zero", ""), (7, 8, "linear", "/dev/loop0 0")],
+        &[(0, 8, "linear", "/dev/loop0 0"), (8, 3, "zero", "")],
+        &[
+            (0, 8, "linear", "/dev/loop0 0"),
+            (8, 4, "linear", "/dev/ubdb 0"),
+            (12, 4, "linear", "/dev/ubdb 1"),
+        ],
+        &[(0, 32, "striped", "2 8 /dev/loop0 8 /dev/loop0 64")],
+        &[(0, 32, "striped", "2 8 /dev/loop0 8 /dev/loop0 66")],
+        &[(0, 32, "striped", "2 4 /dev/loop0 8 /dev/ubdb 1")],
+    ];
+    let mut script = Script { major, steps: Vec::new() };
+    for (number, lines) in tables.iter().enumerate() {
+        let device = format!("d{number}");
+        script.ask("create", &device, Command::DevCreate);
+        script.load("load", &device, lines);
+        script.push("resume", Request::resume(name(&device)));
+        script.look(&device);
+    }
+    script.steps
+}
+
 struct Script {
     major: u32,
     steps: Vec<Step>,
