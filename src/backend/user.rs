@@ -5,8 +5,8 @@
 
 use super::Backend;
 use crate::block::BlockDevice;
-use crate::dm::{CommandKind, DeviceId, DeviceNumber, Errno, Fault, Request};
-use crate::mapper::{LockedState, Mapper, Progress, StateDir};
+use crate::dm::{CommandKind, DeviceId, DeviceNumber, Errno, Fault, Reply, ReplyBody, Request};
+use crate::mapper::{self, LockedState, Mapper, Progress, StateDir};
 use crate::wire::linux;
 use std::sync::Arc;
 
@@ -54,16 +54,22 @@ impl User {
 
     fn perform(&mut self, number: u32, buffer: &mut Vec<u8>) -> Result<(), Fault> {
         let kind = linux::command_of(number).unwrap_or(CommandKind::Version);
+        let mut waiting: Option<Request> = None;
         loop {
             let Session { lock, mapper } = self.session(kind)?;
-            let progress = mapper.ioctl(number, buffer);
-            let progress =
-                progress.map_err(|errno| mapper.take_fault().unwrap_or_else(|| Fault::new(errno, "")))?;
-            let Progress::Waiting(dev) = progress else { return Ok(()) };
+            let dev = match (mapper.ioctl(number, buffer), &waiting) {
+                (Ok(Progress::Done), _) => return Ok(()),
+                (Ok(Progress::Waiting(dev)), _) => dev,
+                (Err(Errno::ENXIO), Some(request)) => {
+                    linux::encode_reply(kind, &removed(request), buffer);
+                    return Ok(());
+                }
+                (Err(errno), _) => return Err(mapper.take_fault().unwrap_or_else(|| Fault::new(errno, ""))),
+            };
             // Whoever waits must let others change what it waits for.
             let watch = lock.as_ref().map(LockedState::watch).transpose()?;
             self.commit()?;
-            ask_by_number(buffer, dev)?;
+            waiting = Some(ask_by_number(buffer, dev)?);
             let watch = watch.ok_or_else(|| Fault::new(Errno::ENXIO, "there is no state to wait for"))?;
             watch.wait()?;
         }
@@ -71,12 +77,25 @@ impl User {
 }
 
 /// Rewrites a waiting request so that it means the same device still when that has another name.
-fn ask_by_number(buffer: &mut Vec<u8>, dev: DeviceNumber) -> Result<(), Fault> {
+fn ask_by_number(buffer: &mut Vec<u8>, dev: DeviceNumber) -> Result<Request, Fault> {
     let refused = |error: linux::WireError| Fault::new(error.errno(), error.to_string());
     let request = linux::decode_request(CommandKind::DevWait, buffer).map_err(refused)?;
     let request = Request { device: dev.into(), version: CommandKind::DevWait.needs(), ..request };
     *buffer = linux::encode_request(&request, buffer.len()).map_err(refused)?;
-    Ok(())
+    Ok(request)
+}
+
+/// The end of a wait for a device that is gone: its removal was its last event.
+fn removed(request: &Request) -> Reply {
+    Reply {
+        version: mapper::VERSION,
+        device: request.device.clone(),
+        flags: request.flags,
+        open_count: 0,
+        event_nr: request.event_nr.wrapping_add(1),
+        target_count: 0,
+        body: ReplyBody::Lines(Vec::new()),
+    }
 }
 
 /// Whether a command's answer is the same whatever the state.

@@ -191,6 +191,12 @@ fn a_wait_ends_with_the_event_and_holds_nobody_up() {
     assert!(waiting.try_wait().unwrap().is_none(), "that was no event of the device");
     sandbox.ok(&["rename", "new", "newer"]);
     all_succeed(vec![waiting]);
+
+    let waiting = start(&sandbox, &["wait", "newer", "3"]);
+    thread::sleep(Duration::from_millis(100));
+    sandbox.ok(&["remove", "newer"]);
+    // As in Linux: to be removed is an event.
+    all_succeed(vec![waiting]);
 }
 
 #[test]
