@@ -220,6 +220,21 @@ fn reads_and_writes_cross_lines_at_any_byte() {
     assert_eq!(volume.read_at(&mut [0; 2], Bytes(10 * 512 - 1)), Err(Errno::EIO), "the end is the end");
 }
 
+#[test]
+fn what_is_no_storage_is_not_even_opened() {
+    let mut bench = Bench::new();
+    bench.create("vol");
+    let pipe = bench.directory.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let directory = bench.directory.path().to_path_buf();
+    for path in [pipe, directory, "/dev/null".into()] {
+        let table = SourceTable::parse(format!("0 8 linear {} 0", path.display()).as_bytes()).unwrap().table;
+        let load = Request::new(DeviceId::by_name("vol"), Command::TableLoad(table));
+        // Read-only, since a pipe opened so waits for a writer.
+        assert_eq!(bench.ask(&load.with_flags(Flags::READONLY)), Err(Errno::ENOTBLK), "{}", path.display());
+    }
+}
+
 /// Few names, so that requests meet.
 const NAMES: &[&str] = &["a", "b", "c", "", "x/y", "/dev/zero"];
 

@@ -3,12 +3,13 @@
 use super::{MAJOR, Mapper};
 use crate::block::{BlockDevice, Pdev, PdevSource};
 use crate::dm::{DeviceNumber, Errno, Fault, Text};
+use nix::fcntl::OFlag;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -158,7 +159,7 @@ impl<'a> Opener<'a> {
             Place::Path(path) => {
                 let failed = |error: io::Error| cannot_open(&path, &error);
                 let location = Path::new(OsStr::from_bytes(&path));
-                let file = OpenOptions::new().read(true).write(writable).open(location).map_err(failed)?;
+                let file = open_storage(location, writable).map_err(failed)?;
                 let dev = self
                     .pdevs
                     .number(&path, &file)
@@ -192,6 +193,16 @@ impl PdevSource for Opener<'_> {
         self.words.insert(key, pdev.clone());
         Ok(pdev)
     }
+}
+
+/// Opens a disk or a file and nothing else: to open a pipe would wait for its other end, and to open some character
+/// devices does something.
+fn open_storage(path: &Path, writable: bool) -> io::Result<File> {
+    let kind = fs::metadata(path)?.file_type();
+    if !kind.is_file() && !kind.is_block_device() {
+        return Err(io::Error::from_raw_os_error(Errno::ENOTBLK.0));
+    }
+    OpenOptions::new().read(true).write(writable).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)
 }
 
 /// The fault for a disk that cannot be opened, with the number that the driver has for it: a path that leads nowhere
