@@ -4,7 +4,7 @@
 //! argv ─ getopt ─ command_line ─▶ a subcommand's Args ─ run(Context) ─▶ Requests, rendered Replies, or a Failure
 //! ```
 //!
-//! A subcommand asks for what it needs through its [`context::Context`] and returns; `output` alone touches the standard
+//! A subcommand asks for what it needs through its `Context` and returns; `output` alone touches the standard
 //! streams, `failure` alone knows how a fault reads. This room knows no bytes of the protocol.
 #![forbid(unsafe_code)]
 
