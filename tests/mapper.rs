@@ -5,9 +5,11 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use rdmsetup::dm::{
-    Bytes, Command, DeviceId, DeviceNumber, Errno, Flags, Reply, Request, Sectors, SourceTable, Text,
+    Bytes, Command, CommandKind, DeviceId, DeviceNumber, Errno, Flags, Reply, Request, Sectors, SourceTable,
+    Text,
 };
 use rdmsetup::mapper::{MAJOR, Mapper, Outcome, State};
+use rdmsetup::wire::linux;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -225,6 +227,24 @@ fn reads_and_writes_cross_lines_at_any_byte() {
     })
     .budget_ms(300);
     assert_eq!(volume.read_at(&mut [0; 2], Bytes(10 * 512 - 1)), Err(Errno::EIO), "the end is the end");
+}
+
+#[test]
+fn our_own_client_is_told_how_much_room_a_reply_takes() {
+    let mut bench = Bench::new();
+    let lines: Vec<String> = (0..100).map(|line| format!("{} 8 zero", line * 8)).collect();
+    bench.make("vol", &lines.join("\n"));
+    let request =
+        Request::new(DeviceId::by_name("vol"), Command::TableStatus).with_flags(Flags::STATUS_TABLE);
+    let mut ask = |flags: Flags, size: usize| {
+        let mut buffer = linux::encode_request(&request.clone().with_flags(flags), size).unwrap();
+        bench.mapper.ioctl(linux::ioctl_number(CommandKind::TableStatus), &mut buffer).unwrap();
+        linux::buffer_is_full(&buffer).then(|| linux::wanted_size(&buffer))
+    };
+    let wanted = ask(Flags::PATHS, 400).expect("100 lines do not fit in 400 bytes");
+    assert_eq!(ask(Flags::PATHS, wanted), None);
+    assert_eq!(ask(Flags::PATHS, wanted - 1), Some(wanted));
+    assert!(ask(Flags::NONE, 400).is_some_and(|told| told < 400), "others are told what Linux tells");
 }
 
 #[test]

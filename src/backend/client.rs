@@ -37,8 +37,8 @@ impl Client {
 
     /// Sends a request and waits for its reply.
     ///
-    /// The buffer is doubled for as long as the driver says that the reply did not fit, up to
-    /// [`limits::MAX_BUFFER`] bytes.
+    /// The buffer is doubled for as long as the driver says that the reply did not fit, or made as long as our own mapper
+    /// says that it takes, up to [`limits::MAX_BUFFER`] bytes.
     ///
     /// # Errors
     /// The driver's error, EOVERFLOW for a reply larger than the limit, or EIO for bytes that are no reply.
@@ -62,7 +62,7 @@ impl Client {
                 return Err(failed(errno, self.backend.fault()));
             }
             if linux::buffer_is_full(&buffer) {
-                size *= 2;
+                size = (size * 2).max(linux::wanted_size(&buffer));
                 if size > limits::MAX_BUFFER {
                     let reason = format!("the reply does not fit in {} bytes", limits::MAX_BUFFER);
                     return Err(failed(Errno::EOVERFLOW, Some(Fault::new(Errno::EOVERFLOW, reason))));

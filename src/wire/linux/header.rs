@@ -3,7 +3,9 @@
 //! The last 7 are padding or data: a driver reads and writes 305. Knows no command.
 
 use super::error::{Flaw, WireError};
-use super::field::{self, get_i32, get_text, get_u32, get_u64, get_version, put_text, version_bytes};
+use super::field::{
+    self, get_i32, get_text, get_u32, get_u64, get_version, put_text, to_size, version_bytes,
+};
 use crate::dm::limits::{NAME_LEN, UUID_LEN};
 use crate::dm::{DeviceId, DeviceNumber, Flags, Version};
 
@@ -114,6 +116,12 @@ pub(super) fn check_device(device: &DeviceId) -> Result<(), WireError> {
 /// Whether the driver says that its reply did not fit: the client asks again with more room.
 pub fn buffer_is_full(buffer: &[u8]) -> bool {
     Header::read(buffer).is_ok_and(|header| header.flags.contains(Flags::BUFFER_FULL))
+}
+
+/// How long a buffer would do, in bytes, where [`buffer_is_full`]: what our own mapper says; a kernel says no such thing,
+/// and then it is less than the buffer has.
+pub fn wanted_size(buffer: &[u8]) -> usize {
+    Header::read(buffer).map_or(0, |header| to_size(header.data_size))
 }
 
 /// Whether the request in the buffer has a secret in it (`Flags::SECURE_DATA`): its data must not be shown or kept.

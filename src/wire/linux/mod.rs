@@ -21,7 +21,7 @@ mod target_spec;
 mod versions;
 
 pub use error::{Flaw, WireError};
-pub use header::{HEADER_LEN, buffer_is_full, is_secret};
+pub use header::{HEADER_LEN, buffer_is_full, is_secret, wanted_size};
 pub use ioctl::{command_of, has_reply_data, ioctl_number, takes_no_data};
 pub use reply::{decode_reply, encode_reply, wipe_secret};
 pub use request::{check_version, decode_request, encode_request, write_version};

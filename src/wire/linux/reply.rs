@@ -123,7 +123,8 @@ impl Data {
 /// The header is the reply's, `data_start` [`HEADER_LEN`] where there may be data, `data_size` the end of the data or
 /// 305 without. Data that does not fit the room that the request offered is left out and `BUFFER_FULL` set. `DATA_OUT`
 /// is set when a message has an answer; `SECURE_DATA` is never sent back, and with it in the request the buffer is
-/// wiped first. For `Version`, `RemoveAll` and `DevSetGeometry` the kernel writes its version and nothing else.
+/// wiped first. A caller that set `PATHS`, which only our own does, is told in `data_size` how much room it takes, and
+/// need not find out by trying. For `Version`, `RemoveAll` and `DevSetGeometry` the kernel writes its version and nothing else.
 ///
 /// A buffer shorter than the header gets the version at most.
 pub fn encode_reply(kind: CommandKind, reply: &Reply, buffer: &mut [u8]) {
@@ -142,12 +143,16 @@ pub fn encode_reply(kind: CommandKind, reply: &Reply, buffer: &mut [u8]) {
 
     let data = Data::of(reply);
     let fits = data.as_ref().is_none_or(|data| data.room <= offered.saturating_sub(HEADER_LEN));
-    let size = data.as_ref().filter(|_| fits).map_or(HEADER_USED, |data| data.size);
+    let size = match &data {
+        Some(data) if fits => data.size.min(buffer.len()),
+        Some(data) if reply.flags.contains(Flags::PATHS) => HEADER_LEN + data.room,
+        Some(_) | None => HEADER_USED,
+    };
     let has_answer = matches!(reply.body, ReplyBody::Message(Some(_)));
     let flags = reply.flags.without(Flags::SECURE_DATA).set(Flags::BUFFER_FULL, !fits);
     let header = Header {
         version: reply.version,
-        data_size: to_wire(size.min(buffer.len())),
+        data_size: to_wire(size),
         data_start: if data.is_some() { to_wire(HEADER_LEN) } else { asked.data_start },
         target_count: if let ReplyBody::Lines(lines) = &reply.body {
             to_wire(lines.len())
