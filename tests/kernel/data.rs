@@ -3,7 +3,7 @@
 use crate::guest::{self, DISK_A, DISK_B};
 use rdmsetup::backend::{Backend, Client, Kernel, User};
 use rdmsetup::block::BlockDevice;
-use rdmsetup::dm::{Bytes, Command, DeviceId, Request, SourceTable};
+use rdmsetup::dm::{Bytes, Command, DeviceId, Flags, Request, SourceTable};
 use rdmsetup::mapper::StateDir;
 use std::fs::OpenOptions;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -100,5 +100,30 @@ fn both_drivers_put_the_same_bytes_in_the_same_places() {
                 client.commit().unwrap();
             }
         }
+    });
+}
+
+#[test]
+fn a_reply_that_does_not_fit_at_first_is_read_whole() {
+    guest::run("data::a_reply_that_does_not_fit_at_first_is_read_whole", || {
+        let mut kernel = Client::new(Box::new(Kernel::open(Path::new("/dev"), true).unwrap()));
+        let lines: Vec<String> =
+            (0..3000).map(|line| format!("{line} 1 linear 98:0 {}", line % 8000)).collect();
+        make(&mut kernel, &lines.join("\n"));
+        let request =
+            Request::new(DeviceId::by_name("vol"), Command::TableStatus).with_flags(Flags::STATUS_TABLE);
+        let reply = kernel.perform(&request).unwrap();
+        let told = reply
+            .lines()
+            .iter()
+            .map(|line| format!("{} {} {} {}", line.start, line.length, line.target, line.params));
+        assert_eq!(told.collect::<Vec<_>>(), lines);
+        for device in 0..400 {
+            let name = format!("device-{device:0100}");
+            kernel.perform(&Request::new(DeviceId::by_name(name), Command::DevCreate)).unwrap();
+        }
+        let listed = kernel.perform(&Request::global(Command::ListDevices)).unwrap();
+        assert_eq!(listed.devices().len(), 401);
+        kernel.perform(&Request::global(Command::RemoveAll)).unwrap();
     });
 }

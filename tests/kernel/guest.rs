@@ -56,7 +56,7 @@ fn missing() -> Option<String> {
     let found = |program: &str| {
         env::split_paths(&path).chain(["/usr/sbin".into()]).any(|dir: PathBuf| dir.join(program).exists())
     };
-    ["linux.uml", "cc", "dmsetup"]
+    ["linux.uml", "cc", "dmsetup", "losetup", "strace"]
         .into_iter()
         .find(|program| !found(program))
         .map(|program| format!("no {program} here"))

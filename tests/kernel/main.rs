@@ -8,6 +8,7 @@
 mod commands;
 mod data;
 mod guest;
+mod ioctls;
 mod pdev;
 mod replies;
 mod script;
