@@ -84,6 +84,7 @@ subcommands! {
     "setgeometry" => setgeometry::SetGeometry;
     "read" => read::Read;
     "write" => write::Write;
+    "man" => man::Man;
 }
 
 /// The subcommand of that name.
