@@ -11,9 +11,12 @@
 
 mod choice;
 mod client;
+pub mod cookie;
 mod kernel;
 pub mod nodes;
+pub mod read_ahead;
 mod trace;
+pub mod udev;
 mod user;
 
 pub use choice::{Choice, ChoiceError, OpenError, Opened, open};

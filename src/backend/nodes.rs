@@ -1,9 +1,10 @@
 //! The device nodes of a kernel's devices, `/dev/mapper/NAME`, where no udevd makes them; and a device by its node.
 //!
 //! dmsetup leaves nodes to udev even where none runs, and a container is left without any. Here nodes follow what
-//! was done when udevd does not run, when `DM_DISABLE_UDEV` says so, or when `DM_DEV_DIR` is not udev's directory.
-//! The userspace mapper has no nodes. No symbolic link is written through: `/dev/mapper` may hold anybody's.
+//! was done wherever udevd does not keep them ([`Keeper`]). The userspace mapper has no nodes. No symbolic link is
+//! written through: `/dev/mapper` may hold anybody's.
 
+use super::udev::Keeper;
 use crate::dm::{Command, DeviceNumber, Flags, Reply, Request, Text};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod, umask};
 use std::ffi::OsStr;
@@ -18,20 +19,36 @@ use std::sync::{Mutex, PoisonError};
 /// Who owns a new node and who may use it: root and the group `disk`, as Debian's libdevmapper has it.
 const OWNER: u32 = 0;
 const GROUP: u32 = 6;
-const MODE: Mode = Mode::from_bits_truncate(0o660);
+const MODE: u32 = 0o660;
 
-/// Flags for udev's rules, which stand above the cookie in a request's event number (`DM_UDEV_…_FLAG`).
-const DISABLE_DM_RULES: u32 = 1 << 16;
-const PRIMARY_SOURCE: u32 = 1 << 22;
-
-/// The directory of nodes, and whether this program keeps it.
+/// The directory of nodes, and how new ones are made in it.
 #[derive(Debug)]
 pub struct Nodes {
     directory: PathBuf,
-    /// `DM_DISABLE_UDEV` is set.
-    udev_disabled: bool,
-    /// Nodes are made and removed here.
-    kept: bool,
+    /// For the nodes of the devices that are made.
+    pub options: NodeOptions,
+}
+
+/// How a node is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeOptions {
+    /// Its permission bits.
+    pub mode: u32,
+    /// Its owner.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// When it is made.
+    pub when: AddNode,
+}
+
+/// When a node is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddNode {
+    /// When the device is created.
+    OnCreate,
+    /// When it is resumed: then it can be used.
+    OnResume,
 }
 
 /// A node, or the directory of nodes, that does not follow its device.
@@ -48,11 +65,9 @@ pub enum NodeError {
 pub struct NotFound(pub PathBuf);
 
 impl Nodes {
-    /// The nodes below that directory of devices; a mapper in userspace has none.
-    pub fn new(dev_dir: &Path, udev_disabled: bool, is_mapper: bool) -> Self {
-        let udev_runs = || Path::new("/run/udev/control").exists();
-        let kept = !is_mapper && (udev_disabled || dev_dir != Path::new("/dev") || !udev_runs());
-        Self { directory: dev_dir.join("mapper"), udev_disabled, kept }
+    /// The nodes below that directory of devices.
+    pub fn new(dev_dir: &Path) -> Self {
+        Self { directory: dev_dir.join("mapper"), options: NodeOptions::default() }
     }
 
     /// Where the nodes are.
@@ -60,40 +75,55 @@ impl Nodes {
         &self.directory
     }
 
-    /// What a request that makes a uevent says to udev's rules: that it is the first to say so, and with udev disabled
-    /// that they are to make no nodes.
-    pub fn udev_flags(&self) -> u32 {
-        if self.udev_disabled { PRIMARY_SOURCE | DISABLE_DM_RULES } else { PRIMARY_SOURCE }
-    }
-
-    /// Lets the nodes follow what was done: made at resume, renamed, removed.
+    /// Lets the nodes follow what was done: made at resume, renamed, removed. Where udevd keeps them but is watched, a
+    /// line says what it left undone and was done here.
     ///
     /// # Errors
     /// The node does not follow; the device is as it was asked for.
-    pub fn follow(&self, request: &Request, reply: &Reply) -> Result<(), NodeError> {
-        if !self.kept {
-            return Ok(());
-        }
+    pub fn follow(
+        &self,
+        request: &Request,
+        reply: &Reply,
+        keeper: Keeper,
+    ) -> Result<Option<String>, NodeError> {
+        let watched = match keeper {
+            Keeper::Nobody | Keeper::Udevd => return Ok(None),
+            Keeper::Watched => true,
+            Keeper::Program => false,
+        };
         let told = if reply.device.name.is_empty() { &request.device.name } else { &reply.device.name };
+        let resumes = !request.flags.contains(Flags::SUSPEND);
         match (&request.command, reply.device.dev) {
-            (Command::DevSuspend, Some(dev)) if !request.flags.contains(Flags::SUSPEND) => {
-                self.add(told, dev)
+            (Command::DevCreate, Some(dev)) if self.options.when == AddNode::OnCreate && !watched => {
+                self.add(told, dev).map(|_| None)
+            }
+            (Command::DevSuspend, Some(dev)) if resumes && self.options.when == AddNode::OnResume => {
+                let made = self.add(told, dev)?.filter(|_| watched);
+                Ok(made.map(|path| {
+                    format!("{} not set up by udev: Falling back to direct node creation.", path.display())
+                }))
             }
             // A device in use stays until it is closed, and so does its node.
-            (Command::DevRemove, _) if !reply.flags.contains(Flags::DEFERRED_REMOVE) => self.remove(told),
-            (Command::DevRename(name), _) if !request.flags.contains(Flags::UUID) => {
-                self.rename(&request.device.name, name)
+            (Command::DevRemove, _) if !reply.flags.contains(Flags::DEFERRED_REMOVE) => {
+                let removed = self.remove(told)?.filter(|_| watched);
+                Ok(removed.map(|path| {
+                    let path = path.display();
+                    format!("Node {path} was not removed by udev. Falling back to direct node removal.")
+                }))
             }
-            _ => Ok(()),
+            (Command::DevRename(name), _) if !request.flags.contains(Flags::UUID) => {
+                Ok(self.rename(&request.device.name, name, watched)?.filter(|_| watched))
+            }
+            _ => Ok(None),
         }
     }
 
-    /// Makes the node; one that is right already, or a link to one, stays.
+    /// Makes the node, and says where; one that is right already, or a link to one, stays.
     ///
     /// # Errors
     /// Something else has its name, or it cannot be made.
-    pub fn add(&self, name: &Text, dev: DeviceNumber) -> Result<(), NodeError> {
-        let Some(path) = self.path(name) else { return Ok(()) };
+    pub fn add(&self, name: &Text, dev: DeviceNumber) -> Result<Option<PathBuf>, NodeError> {
+        let Some(path) = self.path(name) else { return Ok(None) };
         let number = makedev(u64::from(dev.major), u64::from(dev.minor));
         if let Ok(there) = fs::symlink_metadata(&path) {
             let behind = if there.is_symlink() { fs::metadata(&path).ok() } else { Some(there) };
@@ -101,35 +131,49 @@ impl Nodes {
                 Some(behind) if !behind.file_type().is_block_device() => {
                     return Err(NodeError::Occupied(path));
                 }
-                Some(behind) if behind.rdev() == number => return Ok(()),
-                Some(_) | None => unlink(&path)?,
+                Some(behind) if behind.rdev() == number => return Ok(None),
+                Some(_) | None => {
+                    unlink(&path)?;
+                }
             }
         }
         fs::create_dir_all(&self.directory).map_err(|error| failed("mkdir", &self.directory, error))?;
-        make_node(&path, number).map_err(|errno| failed("mknod", &path, errno.into()))?;
-        lchown(&path, Some(OWNER), Some(GROUP)).map_err(|error| failed("chown", &path, error))
+        let NodeOptions { mode, uid, gid, .. } = self.options;
+        make_node(&path, number, mode).map_err(|errno| failed("mknod", &path, errno.into()))?;
+        lchown(&path, Some(uid), Some(gid)).map_err(|error| failed("chown", &path, error))?;
+        Ok(Some(path))
     }
 
-    /// Removes the node, if it is there.
+    /// Removes the node, if it is there, and says where it was.
     ///
     /// # Errors
     /// It cannot be removed.
-    pub fn remove(&self, name: &Text) -> Result<(), NodeError> {
-        self.path(name).map_or(Ok(()), |path| unlink(&path))
+    pub fn remove(&self, name: &Text) -> Result<Option<PathBuf>, NodeError> {
+        let Some(path) = self.path(name) else { return Ok(None) };
+        Ok(unlink(&path)?.then_some(path))
     }
 
-    /// Gives the node its device's new name.
-    fn rename(&self, old: &Text, new: &Text) -> Result<(), NodeError> {
-        let (Some(old), Some(new)) = (self.path(old), self.path(new)) else { return Ok(()) };
+    /// Gives the node its device's new name; a line for one that udevd should have renamed.
+    fn rename(&self, old: &Text, new: &Text, watched: bool) -> Result<Option<String>, NodeError> {
+        let (Some(old), Some(new)) = (self.path(old), self.path(new)) else { return Ok(None) };
         if let Ok(there) = fs::symlink_metadata(&new) {
             let is_block = |file: &Metadata| file.file_type().is_block_device();
             if !fs::metadata(&new).as_ref().is_ok_and(is_block) && !there.is_symlink() {
                 return Err(NodeError::Occupied(new));
             }
         }
+        let undone = |what: &str| {
+            let (old, new) = (old.display(), new.display());
+            format!("The node {old} should have been renamed to {new} by udev but {what}.")
+        };
+        if watched && fs::metadata(&new).is_ok() {
+            let still = "old node is still present. Falling back to direct old node removal";
+            return Ok(unlink(&old)?.then(|| undone(still)));
+        }
         match fs::rename(&old, &new) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("rename", &old, error)),
-            _ => Ok(()),
+            Ok(()) => Ok(Some(undone("new node is not present. Falling back to direct node rename"))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("rename", &old, error)),
         }
     }
 
@@ -176,21 +220,29 @@ impl Nodes {
     }
 }
 
-/// Makes a block device node of exactly [`MODE`].
-fn make_node(path: &Path, number: u64) -> nix::Result<()> {
+impl Default for NodeOptions {
+    fn default() -> Self {
+        Self { mode: MODE, uid: OWNER, gid: GROUP, when: AddNode::OnResume }
+    }
+}
+
+/// Makes a block device node of exactly that mode.
+fn make_node(path: &Path, number: u64, mode: u32) -> nix::Result<()> {
     // The mask is the whole process's: no two threads may set it and set it back at once.
     static MASK: Mutex<()> = Mutex::new(());
     let _turn = MASK.lock().unwrap_or_else(PoisonError::into_inner);
     let old_mask = umask(Mode::empty());
-    let made = mknod(path, SFlag::S_IFBLK, MODE, number);
+    let made = mknod(path, SFlag::S_IFBLK, Mode::from_bits_truncate(mode), number);
     umask(old_mask);
     made
 }
 
-fn unlink(path: &Path) -> Result<(), NodeError> {
+/// Removes a name; whether it was there.
+fn unlink(path: &Path) -> Result<bool, NodeError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed("unlink", path, error)),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed("unlink", path, error)),
     }
 }
 
@@ -233,7 +285,7 @@ mod tests {
 
     fn nodes() -> (TempDir, Nodes) {
         let dev = tempfile::tempdir().unwrap();
-        let nodes = Nodes::new(dev.path(), true, false);
+        let nodes = Nodes::new(dev.path());
         fs::create_dir(nodes.directory()).unwrap();
         (dev, nodes)
     }
@@ -268,10 +320,12 @@ mod tests {
             return;
         }
         let node = fs::symlink_metadata(nodes.directory().join("vol0")).unwrap();
-        assert_eq!((node.mode() & 0o7777, node.uid(), node.gid()), (0o660, OWNER, GROUP));
+        assert_eq!((node.mode() & 0o7777, node.uid(), node.gid()), (MODE, OWNER, GROUP));
         assert_eq!(nodes.name_behind(&nodes.directory().join("vol0")).unwrap(), "vol0");
         let follow = |command: Command| {
-            nodes.follow(&Request::new(DeviceId::by_name("vol0"), command), &reply()).unwrap();
+            let request = Request::new(DeviceId::by_name("vol0"), command);
+            assert_eq!(nodes.follow(&request, &reply(), Keeper::Udevd).unwrap(), None);
+            assert_eq!(nodes.follow(&request, &reply(), Keeper::Program).unwrap(), None);
         };
         follow(Command::DevRename("vol1".into()));
         assert_eq!(nodes.names().unwrap(), [Text::from("vol1")]);
@@ -282,6 +336,28 @@ mod tests {
     }
 
     #[test]
+    fn what_udevd_left_undone_is_done_and_told() {
+        let (_dev, mut nodes) = nodes();
+        nodes.options = NodeOptions { mode: 0o640, uid: OWNER, gid: 0, when: AddNode::OnResume };
+        if !can_make(&nodes) {
+            return;
+        }
+        let node = fs::symlink_metadata(nodes.directory().join("vol0")).unwrap();
+        assert_eq!((node.mode() & 0o7777, node.gid()), (0o640, 0));
+        let told = |command: Command| {
+            let request = Request::new(DeviceId::by_name("vol0"), command);
+            nodes.follow(&request, &reply(), Keeper::Watched).unwrap().unwrap_or_default()
+        };
+        assert_eq!(told(Command::DevSuspend), "", "the node is there");
+        assert!(told(Command::DevRename("vol1".into())).contains("should have been renamed"));
+        assert_eq!(told(Command::DevRename("vol1".into())), "");
+        assert!(told(Command::DevSuspend).contains("not set up by udev"));
+        assert!(told(Command::DevRemove).contains("not removed by udev"));
+        assert_eq!(told(Command::DevRemove), "");
+        assert_eq!(told(Command::DevCreate), "");
+    }
+
+    #[test]
     fn what_is_no_node_is_left_alone() {
         let (_dev, nodes) = nodes();
         let file = nodes.directory().join("file");
@@ -289,7 +365,7 @@ mod tests {
         assert!(matches!(nodes.add(&"file".into(), DEV), Err(NodeError::Occupied(_))));
         symlink(&file, nodes.directory().join("link")).unwrap();
         assert!(matches!(nodes.add(&"link".into(), DEV), Err(NodeError::Occupied(_))));
-        assert!(matches!(nodes.rename(&"link".into(), &"file".into()), Err(NodeError::Occupied(_))));
+        assert!(matches!(nodes.rename(&"link".into(), &"file".into(), false), Err(NodeError::Occupied(_))));
         nodes.add(&"..".into(), DEV).unwrap();
         nodes.remove(&"../file".into()).unwrap();
         nodes.remove(&"nosuch".into()).unwrap();

@@ -60,6 +60,9 @@ pub(super) fn parse(argv: &[OsString]) -> Result<CommandLine, Refusal> {
     if given("table") && given("notable") {
         return Err(Refusal::Value("--table and --notable are incompatible.".into()));
     }
+    if given("addnodeonresume") && given("addnodeoncreate") {
+        return Err(Refusal::Value("--addnodeonresume and --addnodeoncreate are incompatible.".into()));
+    }
     let named = walked.positionals.first();
     let subcommand = named.and_then(|word| find(word));
     if given("help") {

@@ -5,19 +5,24 @@ use super::global::Global;
 use super::mangle::Mangling;
 use super::output::{Output, complain};
 use super::sysfs;
-use crate::backend::nodes::{NodeError, Nodes};
+use crate::backend::cookie::{Cookie, CookieError};
+use crate::backend::nodes::Nodes;
+use crate::backend::udev::{Keeper, Udev, UdevOptions};
 use crate::backend::{self, Choice, Client, TraceStyle};
 use crate::dm::{Command, DeviceId, Errno, Flags, Reply, Request, Text};
 use crate::render;
 use std::env;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The environment's part in a command line.
 #[derive(Debug, Default)]
 pub(super) struct Environment {
     /// Called as `dmsetup`.
     classic: bool,
-    udev_disabled: bool,
+    udev: UdevOptions,
+    /// A `DM_UDEV_COOKIE` that is no cookie.
+    bad_cookie: bool,
     mangling: Mangling,
     backend: Option<Choice>,
     state: Option<PathBuf>,
@@ -32,13 +37,18 @@ pub(crate) struct Context {
     pub(super) verbose: u8,
     /// The form of names.
     pub(super) mangling: Mangling,
+    /// The form that `--manglename` asks for.
+    pub(super) manglename: Option<Mangling>,
     /// Called as `dmsetup`: the kernel answers, and nothing is said that dmsetup does not say.
     pub(super) classic: bool,
     choice: Choice,
     state: Option<PathBuf>,
     trace: Option<TraceStyle>,
-    udev_disabled: bool,
+    /// What is asked of udev; it counts until udev is first needed.
+    pub(super) udev_options: UdevOptions,
+    bad_cookie: bool,
     opened: Option<(Client, Nodes)>,
+    udev: Option<Udev>,
     /// Something beside the request itself failed and was reported.
     troubled: bool,
 }
@@ -54,14 +64,29 @@ impl Environment {
         let backend = env::var("RDMSETUP_BACKEND").ok().filter(|value| !value.is_empty() && !classic);
         let backend = backend
             .map(|value| value.parse().map_err(|error| format!("rdmsetup: RDMSETUP_BACKEND: {error}")));
+        let cookie = env::var("DM_UDEV_COOKIE").ok().filter(|value| !value.is_empty());
+        let valid = cookie.as_deref().and_then(Cookie::parse);
+        let patience = env::var("RDMSETUP_UDEV_TIMEOUT").ok();
         Ok(Self {
             classic,
-            udev_disabled: env::var_os("DM_DISABLE_UDEV").is_some(),
+            udev: UdevOptions {
+                disabled: env::var_os("DM_DISABLE_UDEV").is_some(),
+                cookie: valid,
+                patience: patience.map(|value| patience_of(&value)).transpose()?,
+                ..UdevOptions::default()
+            },
+            bad_cookie: cookie.is_some() && valid.is_none(),
             mangling: mangling.and_then(|word| Mangling::parse(&word)).unwrap_or_default(),
             backend: backend.transpose()?,
             state: path("RDMSETUP_STATE"),
         })
     }
+}
+
+/// How long to wait for udevd.
+fn patience_of(value: &str) -> Result<Duration, String> {
+    let seconds = value.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| format!("rdmsetup: RDMSETUP_UDEV_TIMEOUT: \"{value}\" is not a number of seconds"))
 }
 
 impl Context {
@@ -72,13 +97,16 @@ impl Context {
         Self {
             out: Output::default(),
             verbose: global.verbose,
-            mangling: environment.mangling,
+            mangling: global.manglename.unwrap_or(environment.mangling),
+            manglename: global.manglename,
             classic,
             choice: if classic { Choice::Kernel } else { chosen },
             state: global.state.or(environment.state),
             trace: global.trace,
-            udev_disabled: environment.udev_disabled,
+            udev_options: environment.udev,
+            bad_cookie: environment.bad_cookie,
             opened: None,
+            udev: None,
             troubled: false,
         }
     }
@@ -92,8 +120,7 @@ impl Context {
                 if let Some(notice) = &opened.notice {
                     complain(notice);
                 }
-                let is_mapper = opened.client.is_mapper();
-                (opened.client, Nodes::new(&backend::dev_dir(), self.udev_disabled, is_mapper))
+                (opened.client, Nodes::new(&backend::dev_dir()))
             }
         };
         Ok(self.opened.insert(opened))
@@ -109,21 +136,77 @@ impl Context {
         self.client()?.commit().map_err(|fault| Failure::Ours(fault.to_string()))
     }
 
-    /// Sends a request with what libdevmapper adds to each, and lets the nodes follow.
+    /// udev's part; for commands that need no driver it is that of the kernel's devices.
+    pub(super) fn udev(&mut self) -> &mut Udev {
+        let udev = self.udev.take().unwrap_or_else(|| {
+            if self.bad_cookie {
+                complain("Incorrect cookie value.");
+            }
+            let is_mapper = self.opened.as_ref().is_some_and(|(client, _)| client.is_mapper());
+            let udev = Udev::new(self.udev_options.clone(), &backend::dev_dir(), is_mapper);
+            if let Some(notice) = udev.notice() {
+                complain(notice);
+            }
+            udev
+        });
+        self.udev.insert(udev)
+    }
+
+    /// Makes what the requests to come need in order to be waited for, before anything is done that would have to be
+    /// undone without it.
+    pub(super) fn prepare_udev(&mut self) -> Result<(), Failure> {
+        self.open()?;
+        Ok(self.udev().prepare()?)
+    }
+
+    /// Sends a request with what libdevmapper adds to each, waits for udev if the request makes a uevent, and lets the
+    /// nodes follow.
     pub(super) fn perform(&mut self, request: Request) -> Result<Reply, Failure> {
-        let (client, nodes) = self.open()?;
         let mut request = request.with_flags(Flags::EXISTS);
         if request.device.dev.is_some() {
             request = request.with_flags(Flags::PERSISTENT_DEV);
         }
+        self.open()?;
         let resumes = request.command == Command::DevSuspend && !request.flags.contains(Flags::SUSPEND);
         if resumes || matches!(request.command, Command::DevRemove | Command::DevRename(_)) {
-            request = request.with_event_nr(nodes.udev_flags());
+            return self.perform_with_uevent(request);
         }
-        let reply = client.perform(&request)?;
-        let followed = nodes.follow(&request, &reply);
-        self.tell_of_node(followed);
+        let reply = self.client()?.perform(&request)?;
+        if request.command == Command::DevCreate {
+            let keeper = self.udev().keeper();
+            self.follow(&request, &reply, keeper);
+        }
         Ok(reply)
+    }
+
+    fn perform_with_uevent(&mut self, request: Request) -> Result<Reply, Failure> {
+        let announced = self.udev().announce()?;
+        let request = request.with_event_nr(announced.event_nr);
+        let outcome = self.client()?.perform(&request);
+        let made_uevent = outcome.as_ref().is_ok_and(|reply| reply.flags.contains(Flags::UEVENT_GENERATED));
+        let udev = self.udev();
+        if !made_uevent {
+            udev.retract(announced);
+        }
+        let reply = outcome?;
+        let mut keeper = udev.keeper();
+        if let Err(error) = udev.settle() {
+            if matches!(error, CookieError::TimedOut { .. }) && keeper == Keeper::Udevd {
+                // Others than udevd's links can be had all the same.
+                keeper = Keeper::Watched;
+            }
+            self.trouble(&error.into());
+        }
+        self.follow(&request, &reply, keeper);
+        Ok(reply)
+    }
+
+    fn follow(&mut self, request: &Request, reply: &Reply, keeper: Keeper) {
+        let Some((_, nodes)) = &self.opened else { return };
+        match nodes.follow(request, reply, keeper) {
+            Ok(notice) => notice.iter().for_each(|notice| complain(notice)),
+            Err(error) => self.trouble(&error.into()),
+        }
     }
 
     /// The device's state; `Device does not exist.` where there is no such device.
@@ -141,7 +224,7 @@ impl Context {
         let asked = self.perform(Request::new(DeviceId::by_name(name.clone()), Command::DevStatus));
         let (_, nodes) = self.open()?;
         let settled = match asked {
-            Ok(reply) => reply.device.dev.map_or(Ok(()), |dev| nodes.add(&reply.device.name, dev)),
+            Ok(reply) => reply.device.dev.map_or(Ok(None), |dev| nodes.add(&reply.device.name, dev)),
             Err(failure) if failure.is(Errno::ENXIO) => nodes.remove(name),
             Err(Failure::Call(mut error)) => {
                 error.verb = "mknodes";
@@ -149,7 +232,9 @@ impl Context {
             }
             Err(other) => return Err(other),
         };
-        self.tell_of_node(settled);
+        if let Err(error) = settled {
+            self.trouble(&error.into());
+        }
         Ok(())
     }
 
@@ -165,11 +250,10 @@ impl Context {
         names.iter().try_for_each(|name| self.settle_node(name))
     }
 
-    fn tell_of_node(&mut self, followed: Result<(), NodeError>) {
-        if let Err(error) = followed {
-            self.report(&Failure::classic(error.to_string()));
-            self.troubled = true;
-        }
+    /// Tells of something beside the request itself that failed: the command goes on, and fails.
+    pub(super) fn trouble(&mut self, failure: &Failure) {
+        self.report(failure);
+        self.troubled = true;
     }
 
     /// The directory of nodes.

@@ -1,12 +1,21 @@
-//! `create`: a device, its table, and its start, or nothing at all.
+//! `create`: a device, its table, and its start, or nothing at all; with `--concise`, several.
 
+use super::concise::{Entries, Entry};
 use super::context::Context;
 use super::failure::Failure;
-use super::selector::{Selector, mangled_uuid, new_name};
-use super::{Run, table_source};
-use crate::dm::{Command, DeviceId, DeviceNumber, Flags, Reply, Request, SourceTable, Text};
+use super::read_ahead::ResumeOptions;
+use super::selector::{Selector, mangled_uuid, new_name, number};
+use super::udev_options::UdevArgs;
+use super::{Run, output, sysfs, table_source};
+use crate::dm::{
+    Command, DeviceId, DeviceNumber, Errno, Flags, Reply, Request, SourceTable, TableSyntaxError, Text,
+};
+use crate::mapper;
+use crate::render::ConciseForm;
 use clap::Args;
-use std::ffi::OsString;
+use std::convert::Infallible;
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 
 /// Create a device, load a table and start it
@@ -15,7 +24,7 @@ use std::os::unix::ffi::OsStrExt;
 /// If the table is refused the device is removed again.
 #[derive(Args, Debug)]
 pub(super) struct Create {
-    /// The name of the new device
+    /// The name of the new device; with --concise the devices, or else they are read from standard input
     name: Option<OsString>,
 
     /// The file that holds the table
@@ -28,6 +37,10 @@ pub(super) struct Create {
     /// Create the device without a table
     #[arg(short, long)]
     notable: bool,
+
+    /// Create devices as `table --concise` shows them: NAME,UUID,MINOR,FLAGS,LINE[,LINE...][;...]
+    #[arg(long)]
+    concise: bool,
 
     /// Load the table read-only
     #[arg(short, long)]
@@ -42,15 +55,57 @@ pub(super) struct Create {
     inactive: bool,
 
     #[command(flatten)]
+    node: NodeArgs,
+
+    #[command(flatten)]
+    after: ResumeOptions,
+
+    #[command(flatten)]
     selector: Selector,
+
+    #[command(flatten)]
+    udev: UdevArgs,
+}
+
+/// What the device's node is like, where it is made here.
+#[derive(Args, Clone, Copy, Debug)]
+struct NodeArgs {
+    /// The owner of the device's node, where udev does not make it
+    #[arg(short = 'U', long, value_name = "NUMBER", value_parser = number, allow_hyphen_values = true)]
+    uid: Option<i32>,
+
+    /// The group of the node
+    #[arg(short = 'G', long, value_name = "NUMBER", value_parser = number, allow_hyphen_values = true)]
+    gid: Option<i32>,
+
+    /// The permissions of the node, in octal
+    #[arg(short = 'M', long, value_name = "OCTAL", value_parser = octal, allow_hyphen_values = true)]
+    mode: Option<u32>,
+}
+
+/// A number as C's strtol reads it in octal: as far as there are digits.
+fn octal(word: &str) -> Result<u32, Infallible> {
+    let digits = word.trim_ascii_start().bytes().take_while(|byte| (b'0'..=b'7').contains(byte));
+    Ok(digits.fold(0u32, |sum, digit| sum.saturating_mul(8).saturating_add(u32::from(digit - b'0'))))
+}
+
+/// A device to be made.
+#[derive(Debug)]
+struct Plan {
+    device: DeviceId,
+    source: SourceTable,
+    readonly: bool,
 }
 
 impl Run for Create {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        if self.concise {
+            return self.run_concise(ctx);
+        }
         let Some(given) = &self.name else {
             return Err(Failure::classic("Please provide a name for the new device."));
         };
-        ctx.open()?;
+        self.apply(ctx)?;
         let name = new_name(ctx, given)?;
         let uuid = self.selector.uuid.as_deref().map(|uuid| mangled_uuid(ctx, uuid)).transpose()?;
         let device = DeviceId { name, uuid: uuid.unwrap_or_default(), dev: self.selector.dev() };
@@ -59,17 +114,96 @@ impl Run for Create {
         } else {
             table_source::read(self.table.as_deref(), self.file.as_deref(), &given.as_bytes().into())?
         };
-        let flags = Flags::READONLY.when(self.readonly)
+        self.create(ctx, Plan { device, source, readonly: self.readonly })
+    }
+}
+
+impl Create {
+    /// Has the options followed that are about more than one request.
+    fn apply(&self, ctx: &mut Context) -> Result<(), Failure> {
+        self.udev.apply(ctx);
+        self.after.apply(ctx)?;
+        let options = &mut ctx.open()?.1.options;
+        options.uid = self.node.uid.map_or(options.uid, i32::cast_unsigned);
+        options.gid = self.node.gid.map_or(options.gid, i32::cast_unsigned);
+        options.mode = self.node.mode.unwrap_or(options.mode);
+        Ok(())
+    }
+
+    fn create(&self, ctx: &mut Context, plan: Plan) -> Result<(), Failure> {
+        let flags = Flags::READONLY.when(plan.readonly)
             | Flags::SKIP_BDGET.when(self.noopencount)
             | Flags::QUERY_INACTIVE_TABLE.when(self.inactive);
-        let reply = if source.table.lines.is_empty() {
-            ctx.perform(Request::new(device, Command::DevCreate).with_flags(flags))?
+        let reply = if plan.source.table.lines.is_empty() {
+            ctx.perform(Request::new(plan.device, Command::DevCreate).with_flags(flags))?
         } else {
-            create_and_start(ctx, device, source, flags)?
+            ctx.prepare_udev()?;
+            let reply = create_and_start(ctx, plan.device, plan.source, flags)?;
+            self.after.finish(ctx, &reply);
+            reply
         };
         ctx.print_info_if_verbose(&reply);
         Ok(())
     }
+
+    /// One device after the other; what stands before the first that fails stays. As dmsetup that goes for what cannot be
+    /// read as well, else the whole text is read before anything is done.
+    fn run_concise(&self, ctx: &mut Context) -> Result<(), Failure> {
+        if self.file.is_some() {
+            return Err(Failure::classic("dmsetup create --concise takes at most one argument"));
+        }
+        if self.table.is_some() || self.notable || self.inactive || self.selector.minor.is_some() || self.selector.uuid.is_some()
+        {
+            let line = "--concise is incompatible with --[no]table, --minor, --uuid and --inactive.";
+            return Err(Failure::classic(line));
+        }
+        let text = concise_text(self.name.as_deref())?;
+        self.apply(ctx)?;
+        let form = if ctx.classic { ConciseForm::Classic } else { ConciseForm::Readable };
+        if !ctx.classic {
+            for entry in Entries::of(&text, form) {
+                self.plan(ctx, entry.map_err(|error| Failure::classic(error.to_string()))?, true)?;
+            }
+        }
+        for (index, entry) in Entries::of(&text, form).enumerate() {
+            let entry = entry.map_err(|error| Failure::classic(error.to_string()))?;
+            // dmsetup forgets --readonly after the first.
+            let plan = self.plan(ctx, entry, index == 0 || !ctx.classic)?;
+            self.create(ctx, plan)?;
+        }
+        Ok(())
+    }
+
+    fn plan(&self, ctx: &mut Context, entry: Entry, heeds_readonly: bool) -> Result<Plan, Failure> {
+        let name = new_name(ctx, OsStr::from_bytes(&entry.name))?;
+        let uuid = mangled_uuid(ctx, OsStr::from_bytes(&entry.uuid))?;
+        let dev = match entry.minor {
+            Some(minor) => Some(DeviceNumber::new(mapped_major(ctx)?, minor)),
+            None => None,
+        };
+        let refused =
+            |error: TableSyntaxError| Failure::Table(String::new(), entry.name.clone(), error);
+        let source = SourceTable::parse(&entry.table).map_err(refused)?;
+        let readonly = entry.readonly || self.readonly && heeds_readonly;
+        Ok(Plan { device: DeviceId { name, uuid, dev }, source, readonly })
+    }
+}
+
+/// The text of --concise: the word, or standard input.
+fn concise_text(word: Option<&OsStr>) -> Result<Vec<u8>, Failure> {
+    if let Some(word) = word {
+        return Ok(word.as_bytes().to_vec());
+    }
+    let mut text = Vec::new();
+    let read = output::data_in().and_then(|mut input| input.read_to_end(&mut text));
+    let failed = |error| Failure::Ours(format!("standard input: {}", Errno::from_io(&error)));
+    read.map(|_| text).map_err(failed)
+}
+
+/// The major number of mapped devices.
+fn mapped_major(ctx: &mut Context) -> Result<u32, Failure> {
+    let is_mapper = ctx.client()?.is_mapper();
+    Ok(if is_mapper { mapper::MAJOR } else { sysfs::mapped_major().unwrap_or_default() })
 }
 
 /// Creates the device, loads the table by the number that the device got, resumes it; all or nothing.

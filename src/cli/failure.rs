@@ -2,6 +2,9 @@
 //! say why and where. `Command failed.` comes last, from whoever runs the command.
 
 use super::version::LIBRARY;
+use crate::backend::cookie::CookieError;
+use crate::backend::nodes::NodeError;
+use crate::backend::read_ahead::ReadAheadError;
 use crate::backend::{CallError, OpenError};
 use crate::dm::{Errno, Fault, SourceTable, TableSyntaxError, Text, limits};
 use crate::render;
@@ -134,6 +137,38 @@ impl From<CallError> for Failure {
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         Self::Open(error)
+    }
+}
+
+impl From<CookieError> for Failure {
+    fn from(error: CookieError) -> Self {
+        match error {
+            // libdevmapper has no word for these: it waits for ever.
+            CookieError::TimedOut { .. } | CookieError::Interrupted(_) => Self::Ours(error.to_string()),
+            CookieError::Prefix(_)
+            | CookieError::Missing(_)
+            | CookieError::Denied(_)
+            | CookieError::Access(..)
+            | CookieError::Create(_)
+            | CookieError::Count(..)
+            | CookieError::Signal(..)
+            | CookieError::State(..)
+            | CookieError::Wait(..)
+            | CookieError::Destroy(..)
+            | CookieError::List(_) => Self::Classic(error.to_string()),
+        }
+    }
+}
+
+impl From<NodeError> for Failure {
+    fn from(error: NodeError) -> Self {
+        Self::Classic(error.to_string())
+    }
+}
+
+impl From<ReadAheadError> for Failure {
+    fn from(error: ReadAheadError) -> Self {
+        Self::Classic(error.to_string())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The options that every command has.
 
+use super::mangle::{Mangling, mode};
 use crate::backend::{Choice, TraceStyle};
 use clap::{ArgAction, Args};
 use std::fmt;
@@ -34,13 +35,9 @@ pub(super) struct Global {
     #[arg(long)]
     pub(super) version: bool,
 
-    /// Taken for dmsetup's sake, and of no effect
-    #[arg(long, hide = true)]
-    checks: bool,
-
-    /// Taken for dmsetup's sake, and of no effect
-    #[arg(short, long, hide = true)]
-    yes: bool,
+    /// When names are written in hex for udev. Also from DM_DEFAULT_NAME_MANGLING_MODE
+    #[arg(long, value_name = "none|auto|hex", value_parser = mode)]
+    pub(super) manglename: Option<Mangling>,
 }
 
 /// A word that is no style of tracing.

@@ -1,10 +1,18 @@
-//! Names and uuids as udev can take them: what stands outside its alphabet is written `\xNN` in hex.
+//! Names and uuids as udev can take them: what stands outside its alphabet is written `\xNN` in hex; and `mangle`,
+//! which renames devices to that form.
 //!
 //! libdevmapper's rule, since devices are shared with its programs: in `auto` mode a name that holds `\x` is taken for
 //! one that is in that form already, and what comes back from a driver is shown decoded. libdevmapper refuses to
 //! work at all while some device has an odd name in the raw; here such a name is shown as it is.
 
-use crate::dm::Text;
+use super::Run;
+use super::context::Context;
+use super::failure::Failure;
+use super::selector::{Selected, Selector};
+use super::udev_options::UdevArgs;
+use crate::dm::{Command, DeviceId, Errno, Request, Text, limits};
+use clap::Args;
+use std::ffi::OsString;
 use std::fmt;
 
 /// When names are written in hex (`DM_DEFAULT_NAME_MANGLING_MODE`).
@@ -29,6 +37,88 @@ pub(super) enum MangleError {
     /// In hex it does not fit the field.
     TooLong(&'static str, Text),
 }
+
+/// A word that is no mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoMode;
+
+/// Give devices names that udev can take
+///
+/// With `--manglename none` they get the names that their mangled ones stand for.
+#[derive(Args, Debug)]
+pub(super) struct Mangle {
+    /// The devices, by the names that the driver has; without any, all
+    #[arg(value_name = "DEVICE")]
+    names: Vec<OsString>,
+
+    #[command(flatten)]
+    selector: Selector,
+
+    #[command(flatten)]
+    udev: UdevArgs,
+}
+
+impl Run for Mangle {
+    fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        self.udev.apply(ctx);
+        let wanted = ctx.manglename.unwrap_or_default();
+        // Names are asked for and shown as the driver has them.
+        ctx.mangling = Mangling::None;
+        self.selector.each_or_all(ctx, &self.names, |ctx, device| mangle(ctx, device, wanted))
+    }
+}
+
+/// Renames the device if its name is in another form than the one wanted; a uuid in another form cannot be changed.
+fn mangle(ctx: &mut Context, device: &Selected, wanted: Mangling) -> Result<(), Failure> {
+    let status = Request::new(device.id.clone(), Command::TableStatus);
+    let DeviceId { name, uuid, .. } = match ctx.perform(status) {
+        // dmsetup says no more of it.
+        Err(failure) if failure.is(Errno::ENXIO) && ctx.classic => return Err(Failure::Reported),
+        outcome => outcome?.device,
+    };
+    let form = |text: &Text, what, field| match wanted {
+        Mangling::None => Ok(Mangling::Auto.unmangle(text)),
+        Mangling::Auto | Mangling::Hex => Mangling::Auto.mangle(text, what, field),
+    };
+    let refused = |error: MangleError| Failure::classic(error.to_string());
+    let new_name = form(&name, "name", limits::NAME_LEN).map_err(refused)?;
+    if form(&uuid, "UUID", limits::UUID_LEN).map_err(refused)? != uuid {
+        return Err(Failure::classic(format!(
+            "{name}: {uuid}: UUID in incorrect form. \nUnable to change device UUID. The device must be deactivated first."
+        )));
+    }
+    let mut line = name.as_bytes().to_vec();
+    line.extend_from_slice(b": ");
+    if new_name != name {
+        line.extend_from_slice(b"renaming to ");
+        line.extend_from_slice(&new_name);
+        line.push(b'\n');
+        ctx.out.print(line);
+        return ctx.perform(Request::new(DeviceId::by_name(name), Command::DevRename(new_name))).map(drop);
+    }
+    if uuid.is_empty() {
+        line.extend_from_slice(b"[no UUID]: name");
+    } else {
+        line.extend_from_slice(&uuid);
+        line.extend_from_slice(b": name and UUID");
+    }
+    line.extend_from_slice(b" already in correct form\n");
+    ctx.out.print(line);
+    Ok(())
+}
+
+/// A mode from a command line.
+pub(super) fn mode(word: &str) -> Result<Mangling, NoMode> {
+    Mangling::parse(word).ok_or(NoMode)
+}
+
+impl fmt::Display for NoMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unknown name mangling mode.")
+    }
+}
+
+impl std::error::Error for NoMode {}
 
 impl Mangling {
     /// The mode of that name; `None` for any other word.

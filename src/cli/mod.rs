@@ -10,16 +10,18 @@
 
 mod block_name;
 mod command_line;
+mod concise;
 mod context;
 mod extent;
 mod failure;
 mod getopt;
 mod global;
-mod mangle;
 mod output;
+mod read_ahead;
 mod selector;
 mod sysfs;
 mod table_source;
+mod udev_options;
 mod usage;
 
 use clap::{ArgMatches, Command};
@@ -77,7 +79,15 @@ subcommands! {
     "status" => status::Status;
     "table" => table::Table;
     "wait" => wait::Wait;
+    "measure" => measure::Measure;
     "mknodes" => mknodes::Mknodes;
+    "mangle" => mangle::Mangle;
+    "udevcreatecookie" => udevcreatecookie::Udevcreatecookie;
+    "udevreleasecookie" => udevreleasecookie::Udevreleasecookie;
+    "udevflags" => udevflags::Udevflags;
+    "udevcomplete" => udevcomplete::Udevcomplete;
+    "udevcomplete_all" => udevcomplete_all::UdevcompleteAll;
+    "udevcookies" => udevcookies::Udevcookies;
     "target-version" => target_version::TargetVersion;
     "targets" => targets::Targets;
     "version" => version::Version;

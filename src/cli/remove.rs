@@ -4,6 +4,7 @@ use super::Run;
 use super::context::Context;
 use super::failure::Failure;
 use super::selector::Selector;
+use super::udev_options::UdevArgs;
 use super::wipe_table;
 use crate::dm::{Command, DeviceId, Errno, Flags, Request};
 use clap::Args;
@@ -36,14 +37,23 @@ pub(super) struct Remove {
 
     #[command(flatten)]
     selector: Selector,
+
+    #[command(flatten)]
+    udev: UdevArgs,
 }
 
 impl Run for Remove {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        self.udev.apply(ctx);
         let deferred = Flags::DEFERRED_REMOVE.when(self.deferred);
         self.selector.each(ctx, &self.names, |ctx, device| {
             let mut flags = deferred;
             if self.force && !self.names.is_empty() {
+                if ctx.udev_options.cookie.is_some() {
+                    // Two uevents of one device, of which udev may follow the later one first.
+                    let warning = "WARNING: Use of cookie and --force is not compatible.";
+                    ctx.report(&Failure::classic(warning));
+                }
                 flags |= wipe_table::FORCED;
                 // A device that cannot be wiped may well be removed.
                 if let Err(failure) = wipe_table::wipe(ctx, &device.id, Flags::NONE, wipe_table::FORCED) {

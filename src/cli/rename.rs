@@ -4,6 +4,7 @@ use super::Run;
 use super::context::Context;
 use super::failure::Failure;
 use super::selector::Selector;
+use super::udev_options::UdevArgs;
 use crate::dm::{Command, Flags, Request, Text, limits};
 use clap::Args;
 use std::ffi::{OsStr, OsString};
@@ -22,10 +23,14 @@ pub(super) struct Rename {
 
     #[command(flatten)]
     selector: Selector,
+
+    #[command(flatten)]
+    udev: UdevArgs,
 }
 
 impl Run for Rename {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        self.udev.apply(ctx);
         let (name, new) = match self.words.as_slice() {
             [name, new, ..] => (Some(name.as_os_str()), new.as_os_str()),
             [new] => (None, new.as_os_str()),

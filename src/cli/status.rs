@@ -4,8 +4,7 @@ use super::Run;
 use super::context::Context;
 use super::failure::Failure;
 use super::selector::{Selected, Selector};
-use crate::dm::{Flags, Reply};
-use crate::dm::{Command, Request};
+use crate::dm::{Command, Flags, Reply, Request, StatusLine};
 use crate::render::{self, Keys};
 use clap::Args;
 use std::ffi::OsString;
@@ -65,14 +64,20 @@ impl Which {
             | Flags::SKIP_BDGET.when(self.noopencount)
     }
 
+    /// Whether the line is of the type that is asked for, if one is.
+    pub(super) fn wants(&self, line: &StatusLine) -> bool {
+        self.target.as_ref().is_none_or(|target| target.as_bytes() == line.target.as_bytes())
+    }
+
+    /// Whether only lines of some type are asked for.
+    pub(super) fn is_choosy(&self) -> bool {
+        self.target.is_some()
+    }
+
     /// Prints the lines; a device without a table has an empty one, unless only some are asked for.
     pub(super) fn print(&self, ctx: &mut Context, device: &Selected, reply: &Reply, keys: Keys) {
-        let wanted = |line: &&_| {
-            let line: &crate::dm::StatusLine = line;
-            self.target.as_ref().is_none_or(|target| target.as_bytes() == line.target.as_bytes())
-        };
-        let mut lines: Vec<Vec<u8>> =
-            reply.lines().iter().filter(wanted).map(|line| render::line(line, keys)).collect();
+        let wanted = reply.lines().iter().filter(|line| self.wants(line));
+        let mut lines: Vec<Vec<u8>> = wanted.map(|line| render::line(line, keys)).collect();
         if reply.lines().is_empty() && self.target.is_none() {
             lines.push(b"\n".to_vec());
         }

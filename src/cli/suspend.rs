@@ -4,8 +4,9 @@ use super::Run;
 use super::context::Context;
 use super::failure::Failure;
 use super::selector::Selector;
-use crate::dm::{Flags, Request};
+use crate::dm::{Command, DeviceId, DeviceNumber, Errno, Flags, Request};
 use clap::Args;
+use std::collections::{HashSet, VecDeque};
 use std::ffi::OsString;
 
 /// Suspend devices: new I/O waits, I/O in flight ends
@@ -17,6 +18,10 @@ pub(super) struct Suspend {
 
     #[command(flatten)]
     how: SuspendOptions,
+
+    /// First look whether a device under it is suspended already, in which I/O would be caught, and refuse then
+    #[arg(long)]
+    checks: bool,
 
     #[command(flatten)]
     selector: Selector,
@@ -57,9 +62,58 @@ impl SuspendOptions {
 impl Run for Suspend {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         self.selector.each(ctx, &self.names, |ctx, device| {
+            if self.checks {
+                check(ctx, &device.id)?;
+            }
             let reply = ctx.perform(Request::suspend(device.id.clone()).with_flags(self.how.flags()))?;
             ctx.print_info_if_verbose(&reply);
             Ok(())
         })
     }
+}
+
+/// Looks at the devices under it, and those under them, for one that is suspended.
+///
+/// dmsetup only says so, and suspends.
+fn check(ctx: &mut Context, device: &DeviceId) -> Result<(), Failure> {
+    let Some(suspended) = suspended_below(ctx, device)? else { return Ok(()) };
+    let named = [&device.name, &device.uuid].into_iter().find(|text| !text.is_empty()).cloned();
+    let named = named.map_or_else(
+        || device.dev.map(|dev| format!("({dev}) ")).unwrap_or_default(),
+        |text| ctx.shown_name(&text).to_string(),
+    );
+    let line = format!(
+        "Internal error: Attempt to suspend device {named}that uses already-suspended device ({suspended})"
+    );
+    if ctx.classic {
+        ctx.report(&Failure::classic(line));
+        return Ok(());
+    }
+    Err(Failure::Explained(line, "resume that one first, or leave --checks out".into()))
+}
+
+/// A suspended device below this one, the nearest first. It being suspended itself is no matter, and ends the search.
+fn suspended_below(ctx: &mut Context, device: &DeviceId) -> Result<Option<DeviceNumber>, Failure> {
+    let top = ctx.perform(Request::new(device.clone(), Command::TableDeps))?;
+    if top.flags.contains(Flags::SUSPEND) {
+        return Ok(None);
+    }
+    let Some(major) = top.device.dev.map(|dev| dev.major) else { return Ok(None) };
+    let mut waiting: VecDeque<DeviceNumber> = top.deps().iter().copied().collect();
+    let mut seen = HashSet::new();
+    while let Some(dev) = waiting.pop_front() {
+        if dev.major != major || !seen.insert(dev) {
+            continue;
+        }
+        let below = match ctx.perform(Request::new(dev.into(), Command::TableDeps)) {
+            // It is gone since.
+            Err(failure) if failure.is(Errno::ENXIO) => continue,
+            outcome => outcome?,
+        };
+        if below.flags.contains(Flags::SUSPEND) {
+            return Ok(Some(dev));
+        }
+        waiting.extend(below.deps());
+    }
+    Ok(None)
 }

@@ -1,4 +1,5 @@
-//! What Linux tells of block devices in /sys: names and read-ahead. Where /sys is not there, nothing is told.
+//! What Linux tells of block devices in /sys and /proc: names, numbers and read-ahead. Where they are not there, nothing
+//! is told.
 
 use crate::dm::{DeviceNumber, Text};
 use std::fs;
@@ -24,6 +25,13 @@ pub(super) fn read_ahead(dev: DeviceNumber) -> Option<u64> {
     let kilobytes = fs::read(directory(dev) + "/bdi/read_ahead_kb").ok()?;
     let kilobytes: u64 = std::ffi::OsStr::from_bytes(kilobytes.trim_ascii()).to_str()?.parse().ok()?;
     kilobytes.checked_mul(2)
+}
+
+/// The major number of the kernel's mapped devices.
+pub(super) fn mapped_major() -> Option<u32> {
+    let devices = fs::read_to_string("/proc/devices").ok()?;
+    let line = devices.lines().find(|line| line.ends_with(" device-mapper"))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 fn directory(dev: DeviceNumber) -> String {

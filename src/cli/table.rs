@@ -3,9 +3,10 @@
 use super::Run;
 use super::context::Context;
 use super::failure::Failure;
+use super::selector::Selected;
 use super::status::Which;
-use crate::dm::{Command, Flags, Request};
-use crate::render::Keys;
+use crate::dm::{Command, DeviceId, DeviceNumber, Errno, Flags, Request};
+use crate::render::{self, ConciseForm, Keys};
 use clap::Args;
 
 /// Show the tables of devices
@@ -17,11 +18,25 @@ pub(super) struct Table {
     /// Show encryption keys, which are else written as zeros
     #[arg(long)]
     showkeys: bool,
+
+    /// All in one line, as `create --concise` reads it, a device behind those that it uses
+    #[arg(long)]
+    concise: bool,
+}
+
+/// A device in the form of `create --concise`.
+struct Concise {
+    dev: Option<DeviceNumber>,
+    below: Vec<DeviceNumber>,
+    text: Vec<u8>,
 }
 
 impl Run for Table {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         let keys = if self.showkeys { Keys::Shown } else { Keys::Hidden };
+        if self.concise {
+            return self.run_concise(ctx, keys);
+        }
         let flags = Flags::STATUS_TABLE | self.which.flags();
         let Which { names, selector, .. } = &self.which;
         selector.each_or_all(ctx, names, |ctx, device| {
@@ -29,5 +44,79 @@ impl Run for Table {
             self.which.print(ctx, device, &reply, keys);
             Ok(())
         })
+    }
+}
+
+impl Table {
+    fn run_concise(&self, ctx: &mut Context, keys: Keys) -> Result<(), Failure> {
+        let Which { names, selector, .. } = &self.which;
+        let mut devices = Vec::new();
+        let shown = selector.each_or_all(ctx, names, |ctx, device| {
+            devices.extend(self.concise(ctx, device, keys)?);
+            Ok(())
+        });
+        if !ctx.classic {
+            devices = in_order(devices);
+        }
+        if !devices.is_empty() {
+            let texts: Vec<Vec<u8>> = devices.into_iter().map(|device| device.text).collect();
+            ctx.out.print(texts.join(&b';'));
+            ctx.out.print("\n");
+        }
+        shown
+    }
+
+    /// The device, unless it has no line of the type asked for.
+    fn concise(&self, ctx: &mut Context, device: &Selected, keys: Keys) -> Result<Option<Concise>, Failure> {
+        let flags = Flags::STATUS_TABLE | self.which.flags();
+        let reply = ctx.perform(Request::new(device.id.clone(), Command::TableStatus).with_flags(flags))?;
+        let lines: Vec<_> = reply.lines().iter().filter(|line| self.which.wants(line)).collect();
+        if lines.is_empty() && self.which.is_choosy() {
+            return Ok(None);
+        }
+        let (form, below) = if ctx.classic {
+            (ConciseForm::Classic, Vec::new())
+        } else {
+            let below = match ctx.perform(Request::new(device.id.clone(), Command::TableDeps)) {
+                // It is gone since.
+                Err(failure) if failure.is(Errno::ENXIO) => Vec::new(),
+                outcome => outcome?.deps().to_vec(),
+            };
+            (ConciseForm::Readable, below)
+        };
+        let DeviceId { name, uuid, dev } = &reply.device;
+        let (name, uuid) = (ctx.shown_name(name), ctx.shown_name(uuid));
+        Ok(Some(Concise { dev: *dev, below, text: render::concise(&reply, &name, &uuid, &lines, keys, form) }))
+    }
+}
+
+/// Each device behind those that it uses, else in the order that they have.
+fn in_order(mut devices: Vec<Concise>) -> Vec<Concise> {
+    let mut ordered: Vec<Concise> = Vec::with_capacity(devices.len());
+    while !devices.is_empty() {
+        let is_free = |device: &Concise| {
+            !devices.iter().any(|other| other.dev.is_some_and(|dev| device.below.contains(&dev)))
+        };
+        // There is always one that uses none of the rest, as no device can use itself.
+        let next = devices.iter().position(is_free).unwrap_or(0);
+        ordered.push(devices.remove(next));
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_comes_behind_those_that_it_uses() {
+        let device = |minor, below: &[u32]| Concise {
+            dev: Some(DeviceNumber::new(253, minor)),
+            below: below.iter().map(|&minor| DeviceNumber::new(253, minor)).collect(),
+            text: minor.to_string().into_bytes(),
+        };
+        let devices = vec![device(0, &[2, 9]), device(1, &[]), device(2, &[3]), device(3, &[])];
+        let ordered: Vec<u8> = in_order(devices).into_iter().flat_map(|device| device.text).collect();
+        assert_eq!(ordered, b"1320");
     }
 }

@@ -5,6 +5,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::selector::Selector;
 use super::suspend::SuspendOptions;
+use super::udev_options::UdevArgs;
 use crate::dm::{Command, DeviceId, Flags, Line, Request, Sectors, Table, Text};
 use clap::Args;
 use std::ffi::OsString;
@@ -29,10 +30,14 @@ pub(super) struct WipeTable {
 
     #[command(flatten)]
     how: SuspendOptions,
+
+    #[command(flatten)]
+    udev: UdevArgs,
 }
 
 impl Run for WipeTable {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        self.udev.apply(ctx);
         let load = Flags::READONLY.when(self.readonly) | self.how.query_flags();
         let resume = FORCED.when(self.force) | self.how.flags();
         Selector::default().each(ctx, &self.names, |ctx, device| wipe(ctx, &device.id, load, resume))

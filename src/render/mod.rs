@@ -4,10 +4,12 @@
 //! here asks a backend or touches a file.
 #![forbid(unsafe_code)]
 
+mod concise;
 mod info;
 mod list;
 mod table;
 
+pub use concise::{ConciseForm, concise};
 pub use info::info;
 pub use list::{DeviceName, dependencies, listed, listed_with_target, target_version};
 pub use table::{Keys, hide_keys, line};

@@ -5,4 +5,7 @@
 #![allow(unsafe_code, reason = "this is the one room for it; each block says why it is sound")]
 
 pub mod blockdev;
+pub mod clock;
 pub mod control;
+pub mod interrupt;
+pub mod semaphore;
