@@ -87,9 +87,10 @@ impl Nodes {
         keeper: Keeper,
     ) -> Result<Option<String>, NodeError> {
         let watched = match keeper {
-            Keeper::Nobody | Keeper::Udevd => return Ok(None),
+            Keeper::Nobody => return Ok(None),
+            Keeper::Udevd if !self.is_left_over(request) => return Ok(None),
             Keeper::Watched => true,
-            Keeper::Program => false,
+            Keeper::Udevd | Keeper::Program => false,
         };
         let told = if reply.device.name.is_empty() { &request.device.name } else { &reply.device.name };
         let resumes = !request.flags.contains(Flags::SUSPEND);
@@ -116,6 +117,16 @@ impl Nodes {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Whether a device that goes or is renamed has a node of its own where udevd keeps links: made by a command that
+    /// kept udevd from it, and udevd will not touch it.
+    fn is_left_over(&self, request: &Request) -> bool {
+        matches!(request.command, Command::DevRemove | Command::DevRename(_))
+            && self
+                .path(&request.device.name)
+                .and_then(|path| fs::symlink_metadata(path).ok())
+                .is_some_and(|file| file.file_type().is_block_device())
     }
 
     /// Makes the node, and says where; one that is right already, or a link to one, stays.
@@ -324,7 +335,7 @@ mod tests {
         assert_eq!(nodes.name_behind(&nodes.directory().join("vol0")).unwrap(), "vol0");
         let follow = |command: Command| {
             let request = Request::new(DeviceId::by_name("vol0"), command);
-            assert_eq!(nodes.follow(&request, &reply(), Keeper::Udevd).unwrap(), None);
+            assert_eq!(nodes.follow(&request, &reply(), Keeper::Nobody).unwrap(), None);
             assert_eq!(nodes.follow(&request, &reply(), Keeper::Program).unwrap(), None);
         };
         follow(Command::DevRename("vol1".into()));
@@ -333,6 +344,28 @@ mod tests {
         assert_eq!(nodes.names().unwrap().len(), 2);
         follow(Command::DevRemove);
         assert_eq!(nodes.names().unwrap(), [Text::from("vol1")]);
+    }
+
+    #[test]
+    fn udevd_is_left_its_links_but_no_node_of_ours() {
+        let (_dev, nodes) = nodes();
+        if !can_make(&nodes) {
+            return;
+        }
+        let follow = |name: &str, command: Command| {
+            let request = Request::new(DeviceId::by_name(name), command);
+            let reply = Reply { device: request.device.clone(), ..reply() };
+            nodes.follow(&request, &reply, Keeper::Udevd).unwrap();
+        };
+        symlink("vol0", nodes.directory().join("link")).unwrap();
+        follow("link", Command::DevRename("other".into()));
+        follow("link", Command::DevRemove);
+        follow("new", Command::DevSuspend);
+        assert_eq!(nodes.names().unwrap().len(), 2);
+        follow("vol0", Command::DevRename("vol1".into()));
+        assert!(nodes.names().unwrap().contains(&"vol1".into()));
+        follow("vol1", Command::DevRemove);
+        assert_eq!(nodes.names().unwrap(), [Text::from("link")]);
     }
 
     #[test]

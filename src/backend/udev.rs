@@ -180,14 +180,14 @@ impl Udev {
         let Some((cookie, semaphore)) = in_use else {
             return Ok(Announced { event_nr: self.flags(), counted: None });
         };
-        semaphore.add(1).map_err(|error| CookieError::Count(cookie, error))?;
+        semaphore.count(1).map_err(|error| CookieError::Count(cookie, error))?;
         Ok(Announced { event_nr: self.flags() | u32::from(cookie.base()), counted: Some(semaphore) })
     }
 
     /// Counts a request out again that made no uevent: nobody else will.
     pub fn retract(&mut self, announced: Announced) {
         // One that is gone has nobody waiting.
-        let _ = announced.counted.map(|semaphore| semaphore.add(-1));
+        let _ = announced.counted.map(|semaphore| semaphore.count(-1));
     }
 
     /// Waits until udevd has followed its rules for all that was announced with this command's own cookie; somebody
@@ -234,7 +234,7 @@ impl Udev {
         if !self.is_synchronized() {
             return Ok(());
         }
-        cookie.semaphore()?.add(-1).map_err(|error| CookieError::Signal(cookie, error))
+        cookie.semaphore()?.count(-1).map_err(|error| CookieError::Signal(cookie, error))
     }
 }
 
@@ -249,7 +249,7 @@ impl Transaction {
     fn settle(self, patience: Duration) -> Result<(), CookieError> {
         let Self { cookie, semaphore, .. } = self;
         let deadline = Instant::now() + patience;
-        semaphore.add(-1).map_err(|error| CookieError::State(cookie, error))?;
+        semaphore.count(-1).map_err(|error| CookieError::State(cookie, error))?;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let error = match semaphore.wait_for_zero(Some(left)) {
@@ -292,7 +292,7 @@ fn make_semaphore() -> Result<Option<(Cookie, Semaphore)>, CookieError> {
             Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => return Ok(None),
             Err(error) => return Err(CookieError::Create(error)),
         };
-        if let Err(error) = semaphore.add(1) {
+        if let Err(error) = semaphore.count(1) {
             // The first error counts.
             let _ = semaphore.remove();
             return Err(CookieError::Count(cookie, error));

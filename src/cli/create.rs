@@ -13,8 +13,8 @@ use crate::dm::{
 use crate::mapper;
 use crate::render::ConciseForm;
 use clap::Args;
-use std::convert::Infallible;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 
@@ -83,11 +83,25 @@ struct NodeArgs {
     mode: Option<u32>,
 }
 
-/// A number as C's strtol reads it in octal: as far as there are digits.
-fn octal(word: &str) -> Result<u32, Infallible> {
-    let digits = word.trim_ascii_start().bytes().take_while(|byte| (b'0'..=b'7').contains(byte));
-    Ok(digits.fold(0u32, |sum, digit| sum.saturating_mul(8).saturating_add(u32::from(digit - b'0'))))
+/// A word that gives no permissions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct NoMode(String);
+
+/// A number as C's strtol reads it in octal, but no 0 and nothing behind it.
+fn octal(word: &str) -> Result<u32, NoMode> {
+    let value = i64::from_str_radix(word.trim_ascii_start(), 8).ok().filter(|value| *value != 0);
+    // Bits that a node has not are of no account.
+    let bits = value.and_then(|value| u32::try_from(value & 0o7777).ok());
+    bits.ok_or_else(|| NoMode(word.into()))
 }
+
+impl fmt::Display for NoMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Invalid argument for --mode: {}. ", self.0)
+    }
+}
+
+impl std::error::Error for NoMode {}
 
 /// A device to be made.
 #[derive(Debug)]
@@ -121,7 +135,7 @@ impl Run for Create {
 impl Create {
     /// Has the options followed that are about more than one request.
     fn apply(&self, ctx: &mut Context) -> Result<(), Failure> {
-        self.udev.apply(ctx);
+        self.udev.apply(ctx)?;
         self.after.apply(ctx)?;
         let options = &mut ctx.open()?.1.options;
         options.uid = self.node.uid.map_or(options.uid, i32::cast_unsigned);
@@ -249,4 +263,18 @@ fn load_and_resume(
         None => DeviceId { name: device.name.clone(), uuid: Text::new(), dev: None },
     };
     ctx.perform(Request::resume(resumed).with_flags(flags))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_are_a_number_in_octal() {
+        assert_eq!(octal(" +640"), Ok(0o640));
+        assert_eq!(octal("10660"), Ok(0o660));
+        for word in ["", "0", "08", "640x", "rw"] {
+            assert_eq!(octal(word), Err(NoMode(word.into())));
+        }
+    }
 }

@@ -60,7 +60,7 @@ pub(super) struct Mangle {
 
 impl Run for Mangle {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
-        self.udev.apply(ctx);
+        self.udev.apply(ctx)?;
         let wanted = ctx.manglename.unwrap_or_default();
         // Names are asked for and shown as the driver has them.
         ctx.mangling = Mangling::None;

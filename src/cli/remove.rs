@@ -44,7 +44,7 @@ pub(super) struct Remove {
 
 impl Run for Remove {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
-        self.udev.apply(ctx);
+        self.udev.apply(ctx)?;
         let deferred = Flags::DEFERRED_REMOVE.when(self.deferred);
         self.selector.each(ctx, &self.names, |ctx, device| {
             let mut flags = deferred;

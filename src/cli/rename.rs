@@ -30,7 +30,7 @@ pub(super) struct Rename {
 
 impl Run for Rename {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
-        self.udev.apply(ctx);
+        self.udev.apply(ctx)?;
         let (name, new) = match self.words.as_slice() {
             [name, new, ..] => (Some(name.as_os_str()), new.as_os_str()),
             [new] => (None, new.as_os_str()),

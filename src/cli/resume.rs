@@ -33,7 +33,7 @@ pub(super) struct Resume {
 
 impl Run for Resume {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
-        self.udev.apply(ctx);
+        self.udev.apply(ctx)?;
         self.after.apply(ctx)?;
         self.selector.each(ctx, &self.names, |ctx, device| {
             let reply = ctx.perform(Request::resume(device.id.clone()).with_flags(self.how.flags()))?;

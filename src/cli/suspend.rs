@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::selector::Selector;
 use crate::dm::{Command, DeviceId, DeviceNumber, Errno, Flags, Request};
 use clap::Args;
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::ffi::OsString;
 
 /// Suspend devices: new I/O waits, I/O in flight ends
@@ -76,44 +76,46 @@ impl Run for Suspend {
 ///
 /// dmsetup only says so, and suspends.
 fn check(ctx: &mut Context, device: &DeviceId) -> Result<(), Failure> {
-    let Some(suspended) = suspended_below(ctx, device)? else { return Ok(()) };
-    let named = [&device.name, &device.uuid].into_iter().find(|text| !text.is_empty()).cloned();
-    let named = named.map_or_else(
-        || device.dev.map(|dev| format!("({dev}) ")).unwrap_or_default(),
-        |text| ctx.shown_name(&text).to_string(),
-    );
-    let line = format!(
-        "Internal error: Attempt to suspend device {named}that uses already-suspended device ({suspended})"
-    );
-    if ctx.classic {
+    for line in suspended_below(ctx, device)? {
+        if !ctx.classic {
+            return Err(Failure::Explained(line, "resume that one first, or leave --checks out".into()));
+        }
         ctx.report(&Failure::classic(line));
-        return Ok(());
     }
-    Err(Failure::Explained(line, "resume that one first, or leave --checks out".into()))
+    Ok(())
 }
 
-/// A suspended device below this one, the nearest first. It being suspended itself is no matter, and ends the search.
-fn suspended_below(ctx: &mut Context, device: &DeviceId) -> Result<Option<DeviceNumber>, Failure> {
-    let top = ctx.perform(Request::new(device.clone(), Command::TableDeps))?;
-    if top.flags.contains(Flags::SUSPEND) {
-        return Ok(None);
-    }
-    let Some(major) = top.device.dev.map(|dev| dev.major) else { return Ok(None) };
-    let mut waiting: VecDeque<DeviceNumber> = top.deps().iter().copied().collect();
+/// A line for each suspended device below this one. Under one that is suspended nothing is looked for: not under this
+/// one either.
+fn suspended_below(ctx: &mut Context, device: &DeviceId) -> Result<Vec<String>, Failure> {
+    let mut lines = Vec::new();
     let mut seen = HashSet::new();
-    while let Some(dev) = waiting.pop_front() {
-        if dev.major != major || !seen.insert(dev) {
-            continue;
-        }
-        let below = match ctx.perform(Request::new(dev.into(), Command::TableDeps)) {
+    // Each with the device above it.
+    let mut waiting: Vec<(Option<DeviceId>, DeviceId)> = vec![(None, device.clone())];
+    while let Some((above, device)) = waiting.pop() {
+        let reply = match ctx.perform(Request::new(device.clone(), Command::TableDeps)) {
             // It is gone since.
-            Err(failure) if failure.is(Errno::ENXIO) => continue,
+            Err(failure) if failure.is(Errno::ENXIO) && above.is_some() => continue,
             outcome => outcome?,
         };
-        if below.flags.contains(Flags::SUSPEND) {
-            return Ok(Some(dev));
+        let Some(own) = reply.device.dev else { continue };
+        if reply.flags.contains(Flags::SUSPEND) {
+            lines.extend(above.map(|above| told(ctx, &above, own)));
+            continue;
         }
-        waiting.extend(below.deps());
+        let below = reply.deps().iter().filter(|dev| dev.major == own.major && seen.insert(**dev));
+        let below: Vec<_> = below.map(|&dev| (Some(device.clone()), DeviceId::by_number(dev))).collect();
+        // The first of them comes next.
+        waiting.extend(below.into_iter().rev());
     }
-    Ok(None)
+    Ok(lines)
+}
+
+/// dmsetup's line, in which a name has no blank behind it.
+fn told(ctx: &Context, above: &DeviceId, suspended: DeviceNumber) -> String {
+    let number = above.dev.map(|dev| format!("({dev}) ")).unwrap_or_default();
+    let (name, uuid) = (ctx.shown_name(&above.name), ctx.shown_name(&above.uuid));
+    format!(
+        "Internal error: Attempt to suspend device {name}{uuid}{number}that uses already-suspended device ({suspended})"
+    )
 }

@@ -1,9 +1,9 @@
 //! `--noudevsync`, `--noudevrules`, `--verifyudev`, `--udevcookie`: what a command asks of udev.
 
 use super::context::Context;
+use super::failure::Failure;
 use crate::backend::cookie::Cookie;
 use clap::Args;
-use std::fmt;
 
 /// How a command and udev work together.
 #[derive(Args, Clone, Debug)]
@@ -22,34 +22,27 @@ pub(super) struct UdevArgs {
     verifyudev: bool,
 
     /// Count in with this cookie, of `udevcreatecookie`, and do not wait. Also from DM_UDEV_COOKIE
-    #[arg(long, value_name = "COOKIE", value_parser = cookie)]
-    udevcookie: Option<Cookie>,
+    #[arg(long, value_name = "COOKIE")]
+    udevcookie: Option<String>,
 }
 
-/// A word that is no cookie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NoCookie;
-
 /// A cookie from a command line.
-pub(super) fn cookie(word: &str) -> Result<Cookie, NoCookie> {
-    Cookie::parse(word).ok_or(NoCookie)
+pub(super) fn cookie(word: &str) -> Result<Cookie, Failure> {
+    Cookie::parse(word).ok_or_else(|| Failure::classic("Incorrect cookie value."))
 }
 
 impl UdevArgs {
-    /// Has them followed from here on.
-    pub(super) fn apply(&self, ctx: &mut Context) {
+    /// Has them followed from here on. A cookie that is none is told, and with dmsetup no more than that.
+    pub(super) fn apply(&self, ctx: &mut Context) -> Result<(), Failure> {
         let options = &mut ctx.udev_options;
         options.no_sync |= self.noudevsync;
         options.no_rules |= self.noudevrules;
         options.verify |= self.verifyudev;
-        options.cookie = self.udevcookie.or(options.cookie);
+        match self.udevcookie.as_deref().map(cookie).transpose() {
+            Ok(given) => options.cookie = given.or(options.cookie),
+            Err(failure) if ctx.classic => ctx.report(&failure),
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
     }
 }
-
-impl fmt::Display for NoCookie {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Incorrect cookie value.")
-    }
-}
-
-impl std::error::Error for NoCookie {}

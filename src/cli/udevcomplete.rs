@@ -20,8 +20,8 @@ pub(super) struct Udevcomplete {
 
 impl Run for Udevcomplete {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
-        self.udev.apply(ctx);
-        let cookie = cookie(&self.cookie).map_err(|error| Failure::classic(error.to_string()))?;
+        self.udev.apply(ctx)?;
+        let cookie = cookie(&self.cookie)?;
         ctx.out.print(format!("DM_COOKIE_COMPLETED=0x{:<10x}\n", cookie.key()));
         // Above are flags; where they are all there is, nobody waits.
         match Cookie::of_base(cookie.base()) {

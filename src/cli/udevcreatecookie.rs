@@ -17,7 +17,7 @@ pub(super) struct Udevcreatecookie {
 
 impl Run for Udevcreatecookie {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
-        self.udev.apply(ctx);
+        self.udev.apply(ctx)?;
         if let Some(cookie) = ctx.udev().create_cookie()? {
             ctx.out.print(format!("0x{:08X}\n", cookie.key()));
         }

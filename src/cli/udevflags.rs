@@ -30,7 +30,7 @@ pub(super) struct Udevflags {
 
 impl Run for Udevflags {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
-        let cookie = cookie(&self.cookie).map_err(|error| Failure::classic(error.to_string()))?;
+        let cookie = cookie(&self.cookie)?;
         for bit in (0..16).filter(|bit| cookie.flags() >> bit & 1 == 1) {
             let line = match NAMES.get(bit) {
                 Some(name) => format!("DM_UDEV_{name}_FLAG='1'\n"),

@@ -21,9 +21,8 @@ pub(super) struct Udevreleasecookie {
 
 impl Run for Udevreleasecookie {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
-        self.udev.apply(ctx);
-        let given = self.cookie.as_deref().map(cookie).transpose();
-        let given = given.map_err(|error| Failure::classic(error.to_string()))?;
+        self.udev.apply(ctx)?;
+        let given = self.cookie.as_deref().map(cookie).transpose()?;
         let cookie = given.or(ctx.udev_options.cookie);
         let cookie = cookie.ok_or_else(|| Failure::classic("No udev transaction cookie given."))?;
         Ok(ctx.udev().release(cookie)?)

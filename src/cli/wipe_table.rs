@@ -37,7 +37,7 @@ pub(super) struct WipeTable {
 
 impl Run for WipeTable {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
-        self.udev.apply(ctx);
+        self.udev.apply(ctx)?;
         let load = Flags::READONLY.when(self.readonly) | self.how.query_flags();
         let resume = FORCED.when(self.force) | self.how.flags();
         Selector::default().each(ctx, &self.names, |ctx, device| wipe(ctx, &device.id, load, resume))

@@ -9,6 +9,7 @@ const MONTHS: [&str; 12] =
 
 /// Seconds since 1970 as C's `ctime` writes them, local time, without its new line: `Sun Nov 22 05:14:16 2026`. `None`
 /// for a moment that no calendar reaches.
+#[allow(clippy::useless_conversion, reason = "time_t has 32 bits on some machines")]
 pub fn local_time(seconds: i64) -> Option<String> {
     let seconds: time_t = seconds.try_into().ok()?;
     let mut moment = MaybeUninit::<tm>::uninit();

@@ -69,7 +69,7 @@ impl Semaphore {
     ///
     /// # Errors
     /// EAGAIN when it would be below 0, EIDRM or EINVAL when it is gone.
-    pub fn add(self, by: i16) -> io::Result<()> {
+    pub fn count(self, by: i16) -> io::Result<()> {
         self.operate(by, libc::IPC_NOWAIT, None)
     }
 
@@ -180,8 +180,8 @@ mod tests {
         let soon = Some(Duration::from_millis(10));
         assert_eq!(errno(Semaphore::create(own.key).map(drop)), Some(libc::EEXIST));
         assert_eq!(Semaphore::open(own.key).unwrap(), semaphore);
-        assert_eq!(errno(semaphore.add(-1)), Some(libc::EAGAIN));
-        semaphore.add(2).unwrap();
+        assert_eq!(errno(semaphore.count(-1)), Some(libc::EAGAIN));
+        semaphore.count(2).unwrap();
         assert_eq!(semaphore.value().unwrap(), 2);
         assert_eq!(errno(semaphore.wait_for_zero(soon)), Some(libc::EAGAIN));
         let listed = list().unwrap().into_iter().find(|listed| listed.key == own.key).unwrap();
@@ -189,7 +189,7 @@ mod tests {
         assert!(listed.changed > 0 && listed.operated > 0, "{listed:?}");
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| semaphore.wait_for_zero(None));
-            semaphore.add(-2).unwrap();
+            semaphore.count(-2).unwrap();
             waiter.join().unwrap().unwrap();
         });
         semaphore.remove().unwrap();

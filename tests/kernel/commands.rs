@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 /// What a program did with a command line.
 #[derive(Debug, PartialEq, Eq)]
-struct Outcome {
+pub(crate) struct Outcome {
     status: Option<i32>,
     stdout: String,
     first_error: String,
@@ -32,7 +32,7 @@ const NODE: &str =
     "dmsetup opens the node for the read-ahead, and complains though it succeeds when there is no table yet";
 
 /// Runs a program under that name; what follows `<` in the line is its standard input, `\n` in it a new line.
-fn run(program: &str, name: &str, line: &str) -> Outcome {
+pub(crate) fn run(program: &str, name: &str, line: &str) -> Outcome {
     let (arguments, input) = line.split_once(" < ").unwrap_or((line, ""));
     let mut command = Command::new(program);
     command.arg0(name).args(words(arguments)).env("RDMSETUP_BACKEND", "kernel");

@@ -18,6 +18,11 @@ pub(crate) const DISK_B: &str = "/dev/ubdb";
 
 /// Runs `body` in a guest with two empty disks; `name` is the test's full name.
 pub(crate) fn run(name: &str, body: impl FnOnce()) {
+    run_with(name, &[], &[], body);
+}
+
+/// The same with further options for the runner, where all of `programs` are there as well.
+pub(crate) fn run_with(name: &str, options: &[&str], programs: &[&str], body: impl FnOnce()) {
     if env::var_os(IN_GUEST).is_some() {
         return body();
     }
@@ -27,7 +32,7 @@ pub(crate) fn run(name: &str, body: impl FnOnce()) {
         File::create(&path).unwrap().set_len(DISK_SIZE).unwrap();
         path
     });
-    if let Some(missing) = missing() {
+    if let Some(missing) = missing(programs) {
         assert!(env::var_os("CI").is_none(), "cannot run in CI: {missing}");
         eprintln!("SKIPPED {name}: {missing}");
         return;
@@ -38,7 +43,9 @@ pub(crate) fn run(name: &str, body: impl FnOnce()) {
         .arg(&disks[0])
         .arg("--disk")
         .arg(&disks[1])
-        .args(["--timeout", "300", "--env", "RDMSETUP_IN_GUEST=1", "--"])
+        .args(["--timeout", "300", "--env", "RDMSETUP_IN_GUEST=1"])
+        .args(options)
+        .arg("--")
         .arg(env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
         .output()
@@ -51,13 +58,14 @@ pub(crate) fn run(name: &str, body: impl FnOnce()) {
 }
 
 /// What this machine lacks to run a guest.
-fn missing() -> Option<String> {
+fn missing(programs: &[&str]) -> Option<String> {
     let path = env::var_os("PATH").unwrap_or_default();
     let found = |program: &str| {
         env::split_paths(&path).chain(["/usr/sbin".into()]).any(|dir: PathBuf| dir.join(program).exists())
     };
     ["linux.uml", "cc", "dmsetup", "losetup", "strace"]
-        .into_iter()
+        .iter()
+        .chain(programs)
         .find(|program| !found(program))
         .map(|program| format!("no {program} here"))
 }

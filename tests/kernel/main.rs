@@ -5,6 +5,7 @@
 #![allow(clippy::print_stderr, reason = "a skip says why")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod classic;
 mod commands;
 mod data;
 mod guest;
@@ -12,3 +13,4 @@ mod ioctls;
 mod pdev;
 mod replies;
 mod script;
+mod udev;

@@ -1,0 +1,216 @@
+//! With a real udevd: what a command promises when it returns, and that no semaphore is ever left behind.
+//!
+//! udev's own rules run `/sbin/dmsetup`, which is our binary here; the guest's root is thrown away afterwards.
+
+use crate::guest;
+use std::fs;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const UDEVD: &str = "/lib/systemd/systemd-udevd";
+const OURS: &str = "/usr/sbin/dmsetup";
+const THEIRS: &str = "/tmp/dmsetup";
+const ZERO: &str = "0 8 zero";
+
+/// Runs the body in a guest with udevd.
+fn with_udevd(name: &str, body: impl FnOnce()) {
+    guest::run_with(name, &["--env", "DM_DISABLE_UDEV"], &[UDEVD, "udevadm"], || {
+        fs::copy(OURS, THEIRS).unwrap();
+        fs::remove_file(OURS).unwrap();
+        fs::copy(env!("CARGO_BIN_EXE_rdmsetup"), OURS).unwrap();
+        fs::create_dir_all("/run/udev").unwrap();
+        let started = Command::new(UDEVD).arg("--daemon").stdout(Stdio::null()).status().unwrap();
+        assert!(started.success());
+        body();
+        assert_eq!(semaphores(), 0, "semaphores at the end");
+    });
+}
+
+fn command(program: &str, words: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.arg0("dmsetup").args(words).stdin(Stdio::null());
+    command
+}
+
+fn dmsetup(words: &[&str]) -> Output {
+    command(OURS, words).output().unwrap()
+}
+
+#[track_caller]
+fn ok(words: &[&str]) -> String {
+    let output = dmsetup(words);
+    assert!(output.status.success() && output.stderr.is_empty(), "{words:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[track_caller]
+fn fails(words: &[&str]) -> String {
+    let output = dmsetup(words);
+    assert_eq!(output.status.code(), Some(1), "{words:?}: {output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// How many semaphores there are, whoever made them.
+fn semaphores() -> usize {
+    fs::read_to_string("/proc/sysvipc/sem").unwrap().lines().count() - 1
+}
+
+fn is_link(path: &str) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|file| file.is_symlink()) && Path::new(path).exists()
+}
+
+fn is_node(path: &str) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_block_device())
+}
+
+fn udevadm(words: &[&str]) {
+    assert!(Command::new("udevadm").args(words).status().unwrap().success());
+}
+
+#[test]
+fn links_are_there_and_gone_when_a_command_returns() {
+    with_udevd("udev::links_are_there_and_gone_when_a_command_returns", || {
+        let by_id = ["/dev/disk/by-id/dm-uuid-u-0", "/dev/disk/by-id/dm-name-a", "/dev/disk/by-id/dm-name-b"];
+        for round in 0..8 {
+            ok(&["create", "a", "-u", "u-0", "--table", ZERO]);
+            assert!(is_link("/dev/mapper/a") && is_link(by_id[0]) && is_link(by_id[1]), "{round}");
+            ok(&["rename", "a", "b"]);
+            assert!(is_link("/dev/mapper/b") && !Path::new("/dev/mapper/a").exists(), "{round}");
+            assert!(is_link(by_id[2]) && !is_link(by_id[1]), "{round}");
+            ok(&["suspend", "b"]);
+            ok(&["resume", "b"]);
+            ok(&["remove", "b"]);
+            assert!(fs::symlink_metadata("/dev/mapper/b").is_err(), "{round}");
+            assert!(by_id.iter().all(|path| !is_link(path)), "{round}");
+            assert_eq!(semaphores(), 0, "{round}");
+        }
+        // The other way round: dmsetup waits, and our binary tells it that the rules are through.
+        let theirs =
+            |words: &[&str]| assert!(command(THEIRS, words).status().unwrap().success(), "{words:?}");
+        theirs(&["create", "c", "--table", ZERO]);
+        assert!(is_link("/dev/mapper/c"));
+        theirs(&["remove", "c"]);
+        assert!(!is_link("/dev/mapper/c"));
+    });
+}
+
+#[test]
+fn a_failure_leaves_no_semaphore() {
+    with_udevd("udev::a_failure_leaves_no_semaphore", || {
+        ok(&["create", "a", "--table", ZERO]);
+        ok(&["create", "top", "--table", "0 8 linear /dev/mapper/a 0"]);
+        for words in [
+            &["create", "a", "--table", ZERO][..],
+            &["create", "b", "--table", "0 8 linear"],
+            &["create", "b", "--table", "nonsense"],
+            &["remove", "a"],
+            &["rename", "a", "top"],
+            &["rename", "nope", "b"],
+            &["resume", "nope"],
+            &["remove", "nope"],
+            &["create", "c", "--table", ZERO, "--udevcookie", "0xd4d0001"],
+        ] {
+            fails(words);
+            assert_eq!(semaphores(), 0, "{words:?}");
+        }
+        // Requests that succeed and make no uevent.
+        ok(&["resume", "a"]);
+        ok(&["remove", "--deferred", "a"]);
+        ok(&["create", "empty", "-n"]);
+        assert_eq!(semaphores(), 0);
+        ok(&["remove", "top"]);
+        ok(&["remove", "empty"]);
+        ok(&["create", "wiped", "--table", ZERO]);
+        ok(&["wipe_table", "wiped"]);
+        ok(&["remove", "-f", "wiped"]);
+        ok(&["remove_all"]);
+    });
+}
+
+#[test]
+fn one_cookie_serves_several_commands() {
+    with_udevd("udev::one_cookie_serves_several_commands", || {
+        let cookie = ok(&["udevcreatecookie"]).trim_end().to_owned();
+        assert!(cookie.starts_with("0x0D4D") && cookie.len() == 10, "{cookie}");
+        ok(&["create", "a", "--table", ZERO, "--udevcookie", &cookie]);
+        let made = command(OURS, &["create", "b", "--table", ZERO]).env("DM_UDEV_COOKIE", &cookie).status();
+        assert!(made.unwrap().success());
+        assert_eq!(semaphores(), 1);
+        let listed = ok(&["udevcookies"]);
+        assert!(
+            listed.lines().nth(1).unwrap().starts_with(&cookie.replace("0x0D4D", "0xd4d").to_lowercase())
+        );
+        ok(&["udevreleasecookie", &cookie]);
+        assert!(is_link("/dev/mapper/a") && is_link("/dev/mapper/b"));
+        assert_eq!(semaphores(), 0);
+        assert!(fails(&["udevreleasecookie", &cookie]).starts_with("Could not find notification semaphore"));
+        ok(&["udevcreatecookie"]);
+        let line = "1 semaphores with keys prefixed by 3405 (0xd4d) destroyed. 0 skipped.\n";
+        assert_eq!(ok(&["udevcomplete_all", "-y"]), line);
+    });
+}
+
+#[test]
+fn nodes_are_ours_where_udev_is_kept_from_them() {
+    with_udevd("udev::nodes_are_ours_where_udev_is_kept_from_them", || {
+        ok(&["create", "a", "--table", ZERO, "--noudevrules"]);
+        assert!(is_node("/dev/mapper/a"));
+        ok(&["rename", "a", "b"]);
+        assert!(is_node("/dev/mapper/b") && !is_node("/dev/mapper/a"));
+        ok(&["remove", "b"]);
+        assert!(!is_node("/dev/mapper/b"));
+        let disabled =
+            command(OURS, &["create", "c", "--table", ZERO]).env("DM_DISABLE_UDEV", "1").output().unwrap();
+        assert!(
+            disabled.status.success() && disabled.stderr.starts_with(b"Udev is running and DM_DISABLE_UDEV")
+        );
+        assert!(is_node("/dev/mapper/c"));
+        ok(&["remove", "c"]);
+        assert!(!is_node("/dev/mapper/c"));
+        ok(&["create", "d", "--table", ZERO, "--verifyudev"]);
+        assert!(is_link("/dev/mapper/d"));
+        // A rule that makes no link, as a broken one does.
+        let rule = "KERNEL==\"dm-*\", SYMLINK=\"nowhere\"\n";
+        fs::create_dir_all("/run/udev/rules.d").unwrap();
+        fs::write("/run/udev/rules.d/94-none.rules", rule).unwrap();
+        udevadm(&["control", "--reload"]);
+        let output = dmsetup(&["create", "e", "--table", ZERO, "--verifyudev"]);
+        let line = b"/dev/mapper/e not set up by udev: Falling back to direct node creation.\n";
+        assert!(output.status.success() && output.stderr == line, "{output:?}");
+        assert!(is_node("/dev/mapper/e"));
+        ok(&["remove", "d", "e"]);
+    });
+}
+
+#[test]
+fn a_wait_ends_after_its_time_and_at_a_signal() {
+    with_udevd("udev::a_wait_ends_after_its_time_and_at_a_signal", || {
+        ok(&["create", "a", "--table", ZERO]);
+        udevadm(&["control", "--stop-exec-queue"]);
+        let began = Instant::now();
+        let mut late = command(OURS, &["create", "b", "--table", ZERO]);
+        let output = late.env("RDMSETUP_UDEV_TIMEOUT", "0.5").output().unwrap();
+        assert!(began.elapsed() >= Duration::from_millis(500));
+        assert_eq!(output.status.code(), Some(1));
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains("1 uevent(s) not completed by udevd after 0.5 seconds"), "{stderr}");
+        assert!(is_node("/dev/mapper/b"), "it can be used all the same");
+        assert_eq!(semaphores(), 0);
+
+        let mut waiting = command(OURS, &["rename", "a", "c"]).spawn().unwrap();
+        while semaphores() == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let pid = waiting.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert_eq!(waiting.wait().unwrap().signal(), Some(15));
+        assert_eq!(semaphores(), 0);
+        udevadm(&["control", "--start-exec-queue"]);
+        udevadm(&["settle"]);
+        ok(&["remove", "b", "c"]);
+        assert!(!Path::new("/dev/mapper/b").exists());
+    });
+}
