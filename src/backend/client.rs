@@ -6,6 +6,7 @@ use crate::dm::{CommandKind, DeviceId, Errno, Fault, Flags, Reply, Request, limi
 use crate::wire::linux;
 use std::fmt;
 use std::sync::Arc;
+use zeroize::Zeroize;
 
 /// The buffer first offered for a command whose reply may be long, in bytes: libdm's choice.
 const FIRST_BUFFER: usize = 16 * 1024;
@@ -58,18 +59,29 @@ impl Client {
             let mut buffer =
                 encoded.map_err(|error| failed(Errno::EINVAL, Some(Fault::invalid(error.to_string()))))?;
             size = buffer.len();
-            if let Err(errno) = self.backend.ioctl(number, &mut buffer) {
+            let called = self.backend.ioctl(number, &mut buffer);
+            // libdevmapper wipes its buffers so, too; the driver has wiped its own.
+            let wipe = |mut buffer: Vec<u8>, holds_secret: bool| {
+                if holds_secret || sent.flags.contains(Flags::SECURE_DATA) {
+                    buffer.zeroize();
+                }
+            };
+            if let Err(errno) = called {
+                wipe(buffer, false);
                 return Err(failed(errno, self.backend.fault()));
             }
             if linux::buffer_is_full(&buffer) {
                 size = (size * 2).max(linux::wanted_size(&buffer));
+                wipe(buffer, false);
                 if size > limits::MAX_BUFFER {
                     let reason = format!("the reply does not fit in {} bytes", limits::MAX_BUFFER);
                     return Err(failed(Errno::EOVERFLOW, Some(Fault::new(Errno::EOVERFLOW, reason))));
                 }
                 continue;
             }
-            let mut reply = linux::decode_reply(kind, &buffer).map_err(|error| {
+            let decoded = linux::decode_reply(kind, &buffer);
+            wipe(buffer, decoded.as_ref().is_ok_and(Reply::holds_secret));
+            let mut reply = decoded.map_err(|error| {
                 failed(
                     Errno::EIO,
                     Some(Fault::new(Errno::EIO, format!("the driver's reply makes no sense: {error}"))),

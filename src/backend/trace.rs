@@ -5,7 +5,7 @@
 use super::Backend;
 use crate::block::BlockDevice;
 use crate::dm::{DeviceId, Errno, Fault};
-use crate::wire::linux::{is_secret, strace};
+use crate::wire::linux::{buffer_is_full, command_of, decode_reply, is_secret, strace};
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
@@ -49,6 +49,8 @@ impl Backend for Trace {
         self.show(strace::request_line(number, buffer), Some(buffer), hidden);
         let result = self.inner.ioctl(number, buffer);
         let shown = result.is_ok().then_some(buffer.as_slice());
+        // A key that nobody called a secret when asking is one all the same.
+        let hidden = hidden || shown.is_some_and(|reply| holds_secret(number, reply));
         self.show(strace::reply_line(number, result, buffer, hidden), shown, hidden);
         result
     }
@@ -70,6 +72,11 @@ impl Backend for Trace {
     }
 }
 
+fn holds_secret(number: u32, reply: &[u8]) -> bool {
+    let kind = command_of(number).filter(|_| !buffer_is_full(reply));
+    kind.and_then(|kind| decode_reply(kind, reply).ok()).is_some_and(|reply| reply.holds_secret())
+}
+
 impl fmt::Debug for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Trace")
@@ -87,9 +94,9 @@ mod tests {
     use std::cell::RefCell;
     use std::rc::Rc;
 
-    /// A driver that answers `table` with one line and refuses all else.
+    /// A driver that answers `table` with one line of that target type and refuses all else.
     #[derive(Debug)]
-    struct Driver;
+    struct Driver(&'static str);
 
     impl Backend for Driver {
         fn ioctl(&mut self, number: u32, buffer: &mut Vec<u8>) -> Result<(), Errno> {
@@ -99,9 +106,9 @@ mod tests {
             let line = StatusLine {
                 start: Default::default(),
                 length: Default::default(),
-                target: "crypt".into(),
+                target: self.0.into(),
                 status: 0,
-                params: "aes key".into(),
+                params: "some text".into(),
             };
             let reply = Reply {
                 version: Version::new(4, 48, 0),
@@ -143,8 +150,12 @@ mod tests {
     }
 
     fn traced(request: &Request, style: TraceStyle) -> String {
+        traced_of("linear", request, style)
+    }
+
+    fn traced_of(target: &'static str, request: &Request, style: TraceStyle) -> String {
         let paper = Paper::default();
-        let mut trace = Trace::new(Box::new(Driver), style, Box::new(paper.clone()));
+        let mut trace = Trace::new(Box::new(Driver(target)), style, Box::new(paper.clone()));
         let mut buffer = linux::encode_request(request, 512).unwrap();
         let _ = trace.ioctl(linux::ioctl_number(request.command.kind()), &mut buffer);
         assert!(trace.is_mapper() && trace.fault().is_none());
@@ -159,9 +170,9 @@ mod tests {
         let vol0 = DeviceId::by_name("vol0");
         let status = Request::new(vol0.clone(), Command::TableStatus).with_flags(Flags::EXISTS);
         let lines = "ioctl(DM_TABLE_STATUS, {version=4.0.0, data_size=512, data_start=312, name=\"vol0\", flags=EXISTS})\n \
-                     = 0 {version=4.48.0, data_size=360, data_start=312, name=\"vol0\", target_count=1, open_count=0, \
-                     event_nr=0, flags=EXISTS, {sector_start=0, length=0, status=0, target_type=\"crypt\", \
-                     string=\"aes key\"}}\n";
+                     = 0 {version=4.48.0, data_size=362, data_start=312, name=\"vol0\", target_count=1, open_count=0, \
+                     event_nr=0, flags=EXISTS, {sector_start=0, length=0, status=0, target_type=\"linear\", \
+                     string=\"some text\"}}\n";
         assert_eq!(traced(&status, TraceStyle::Fields), lines);
         let lines = "ioctl(DM_DEV_REMOVE, {version=4.0.0, data_size=512, name=\"vol0\", event_nr=0, flags=0})\n \
                      = -1 ENXIO (No such device or address)\n";
@@ -172,9 +183,15 @@ mod tests {
     fn a_secret_shows_in_no_style() {
         let status = Request::new(DeviceId::by_name("vol0"), Command::TableStatus);
         let plain = traced(&status, TraceStyle::Hex);
-        assert_eq!(plain.matches("aes key").count(), 2, "{plain}");
+        assert_eq!(plain.matches("some text").count(), 2, "{plain}");
         let secret = traced(&status.with_flags(Flags::SECURE_DATA), TraceStyle::Hex);
-        assert!(!secret.contains("aes") && secret.contains("string=<hidden>"), "{secret}");
+        assert!(!secret.contains("some") && secret.contains("string=<hidden>"), "{secret}");
         assert!(secret.ends_with(" | <hidden>\n"), "{secret}");
+        let key = traced_of(
+            "crypt",
+            &Request::new(DeviceId::by_name("vol0"), Command::TableStatus),
+            TraceStyle::Hex,
+        );
+        assert!(!key.contains("some") && key.contains("string=<hidden>"), "{key}");
     }
 }

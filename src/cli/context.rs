@@ -162,7 +162,8 @@ impl Context {
     /// Sends a request with what libdevmapper adds to each, waits for udev if the request makes a uevent, and lets the
     /// nodes follow.
     pub(super) fn perform(&mut self, request: Request) -> Result<Reply, Failure> {
-        let mut request = request.with_flags(Flags::EXISTS);
+        let secret = Flags::SECURE_DATA.when(request.holds_secret());
+        let mut request = request.with_flags(Flags::EXISTS | secret);
         if request.device.dev.is_some() {
             request = request.with_flags(Flags::PERSISTENT_DEV);
         }

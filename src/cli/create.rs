@@ -15,8 +15,8 @@ use crate::render::ConciseForm;
 use clap::Args;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
+use zeroize::Zeroizing;
 
 /// Create a device, load a table and start it
 ///
@@ -204,14 +204,12 @@ impl Create {
 }
 
 /// The text of --concise: the word, or standard input.
-fn concise_text(word: Option<&OsStr>) -> Result<Vec<u8>, Failure> {
+fn concise_text(word: Option<&OsStr>) -> Result<Zeroizing<Vec<u8>>, Failure> {
     if let Some(word) = word {
-        return Ok(word.as_bytes().to_vec());
+        return Ok(Zeroizing::new(word.as_bytes().to_vec()));
     }
-    let mut text = Vec::new();
-    let read = output::data_in().and_then(|mut input| input.read_to_end(&mut text));
     let failed = |error| Failure::Ours(format!("standard input: {}", Errno::from_io(&error)));
-    read.map(|_| text).map_err(failed)
+    output::data_in().and_then(table_source::read_all).map_err(failed)
 }
 
 /// The major number of mapped devices.

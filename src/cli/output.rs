@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use zeroize::Zeroize;
 
 /// How many bytes are kept back before they are written.
 const KEPT: usize = 64 * 1024;
@@ -15,11 +16,17 @@ const KEPT: usize = 64 * 1024;
 pub(super) struct Output {
     kept: Vec<u8>,
     failure: Option<io::Error>,
+    /// Keys may be in it: what was kept back is wiped.
+    pub(super) secret: bool,
 }
 
 impl Output {
     /// Adds to standard output.
     pub(super) fn print(&mut self, text: impl AsRef<[u8]>) {
+        if self.secret {
+            // Room for all that is ever kept: a buffer that grows leaves what it held behind.
+            self.kept.reserve((2 * KEPT).max(text.as_ref().len()).saturating_sub(self.kept.len()));
+        }
         self.kept.extend_from_slice(text.as_ref());
         if self.kept.len() >= KEPT {
             self.flush();
@@ -31,6 +38,9 @@ impl Output {
         if self.failure.is_none() && !self.kept.is_empty() {
             let mut stdout = io::stdout().lock();
             self.failure = stdout.write_all(&self.kept).and_then(|()| stdout.flush()).err();
+        }
+        if self.secret {
+            self.kept.zeroize();
         }
         self.kept.clear();
     }

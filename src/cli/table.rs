@@ -37,7 +37,7 @@ impl Run for Table {
         if self.concise {
             return self.run_concise(ctx, keys);
         }
-        let flags = Flags::STATUS_TABLE | self.which.flags();
+        let flags = self.flags(ctx);
         let Which { names, selector, .. } = &self.which;
         selector.each_or_all(ctx, names, |ctx, device| {
             let reply = ctx.perform(Request::new(device.id.clone(), Command::TableStatus).with_flags(flags))?;
@@ -48,6 +48,12 @@ impl Run for Table {
 }
 
 impl Table {
+    /// Where keys are asked for, everyone on the way wipes what held them.
+    fn flags(&self, ctx: &mut Context) -> Flags {
+        ctx.out.secret |= self.showkeys;
+        Flags::STATUS_TABLE | Flags::SECURE_DATA.when(self.showkeys) | self.which.flags()
+    }
+
     fn run_concise(&self, ctx: &mut Context, keys: Keys) -> Result<(), Failure> {
         let Which { names, selector, .. } = &self.which;
         let mut devices = Vec::new();
@@ -68,7 +74,7 @@ impl Table {
 
     /// The device, unless it has no line of the type asked for.
     fn concise(&self, ctx: &mut Context, device: &Selected, keys: Keys) -> Result<Option<Concise>, Failure> {
-        let flags = Flags::STATUS_TABLE | self.which.flags();
+        let flags = self.flags(ctx);
         let reply = ctx.perform(Request::new(device.id.clone(), Command::TableStatus).with_flags(flags))?;
         let lines: Vec<_> = reply.lines().iter().filter(|line| self.which.wants(line)).collect();
         if lines.is_empty() && self.which.is_choosy() {

@@ -4,9 +4,13 @@ use super::failure::Failure;
 use super::output;
 use crate::dm::{Errno, SourceTable, Text};
 use std::ffi::OsStr;
-use std::fs;
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
+use zeroize::Zeroizing;
+
+/// How much is read at first.
+const ROOM: usize = 16 * 1024;
 
 /// Reads the table for `device`; its name only stands in what is said of faults.
 pub(super) fn read(
@@ -14,7 +18,7 @@ pub(super) fn read(
     file: Option<&OsStr>,
     device: &Text,
 ) -> Result<SourceTable, Failure> {
-    let mut text = Vec::new();
+    let mut text = Zeroizing::new(Vec::new());
     let from = match (table, file) {
         (Some(table), _) => {
             text.extend_from_slice(table.as_bytes());
@@ -22,17 +26,38 @@ pub(super) fn read(
         }
         (None, Some(file)) => {
             let name = file.display().to_string();
-            text = fs::read(file).map_err(|error| {
+            text = File::open(file).and_then(read_all).map_err(|error| {
                 let classic = format!("Couldn't open '{name}' for reading.");
                 Failure::Explained(classic, format!("{name}: {}", Errno::from_io(&error)))
             })?;
             name
         }
         (None, None) => {
-            let read = output::data_in().and_then(|mut input| input.read_to_end(&mut text));
-            read.map_err(|error| Failure::Ours(format!("standard input: {}", Errno::from_io(&error))))?;
+            let failed = |error| Failure::Ours(format!("standard input: {}", Errno::from_io(&error)));
+            text = output::data_in().and_then(read_all).map_err(failed)?;
             "on stdin".into()
         }
     };
     SourceTable::parse(&text).map_err(|error| Failure::Table(from, device.clone(), error))
+}
+
+/// All that a file holds. A buffer that was too small is wiped, since a key may stand in it.
+pub(super) fn read_all(mut file: File) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut text = Zeroizing::new(vec![0; ROOM]);
+    let mut filled = 0;
+    loop {
+        match file.read(&mut text[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if filled == text.len() {
+            let mut larger = Zeroizing::new(vec![0; 2 * filled]);
+            larger[..filled].copy_from_slice(&text);
+            text = larger;
+        }
+    }
+    text.truncate(filled);
+    Ok(text)
 }

@@ -41,6 +41,19 @@ pub struct TableSyntaxError {
     pub reason: String,
 }
 
+/// A key may stand in it.
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.text.wipe();
+    }
+}
+
+impl Drop for TableSyntaxError {
+    fn drop(&mut self) {
+        self.text.wipe();
+    }
+}
+
 impl SourceTable {
     /// Reads a table's text: bytes, lines ended by `\n`.
     pub fn parse(text: &[u8]) -> Result<Self, TableSyntaxError> {
@@ -169,7 +182,7 @@ mod tests {
 
     fn fault_in(text: &str) -> (usize, String, String) {
         let error = SourceTable::parse(text.as_bytes()).expect_err(text);
-        (error.line, Text::from(&error.text[error.span]).to_string(), error.reason)
+        (error.line, Text::from(&error.text[error.span.clone()]).to_string(), error.reason.clone())
     }
 
     #[test]
@@ -197,8 +210,9 @@ mod tests {
     #[test]
     fn a_drivers_fault_finds_its_argument() {
         let source = SourceTable::parse(b"0 8 zero\n8 8 linear disk.img  38x # no").unwrap();
-        let at =
-            |fault: Fault| source.locate(&fault).map(|error| Text::from(&error.text[error.span]).to_string());
+        let at = |fault: Fault| {
+            source.locate(&fault).map(|error| Text::from(&error.text[error.span.clone()]).to_string())
+        };
         assert_eq!(at(Fault::invalid("").at_line(1).at_argument(1)).unwrap(), "38x");
         assert_eq!(at(Fault::invalid("").at_line(1).at_argument(2)).unwrap(), "");
         assert_eq!(at(Fault::invalid("").at_line(0)).unwrap(), "0 8 zero");

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use zeroize::Zeroize;
 
 /// A name, a uuid, a target's parameters: bytes, most often UTF-8, never assumed to be.
 ///
@@ -25,6 +26,11 @@ impl Text {
     /// The bytes, given away.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
+    }
+
+    /// Overwrites the bytes, for certain, and leaves the empty text.
+    pub fn wipe(&mut self) {
+        self.0.zeroize();
     }
 
     /// The words between white space, as the kernel splits a target's arguments (`dm_split_args`): a backslash

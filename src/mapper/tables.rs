@@ -25,8 +25,10 @@ impl Mapper {
             live.check_limits()?;
         }
         let lines = table.lines.iter().zip(&live.lines).map(|(line, live)| Line {
+            start: line.start,
+            length: line.length,
+            target: line.target.clone(),
             params: live.target.params(&|pdev: &Pdev| pdev.number().to_string().into()),
-            ..line.clone()
         });
         device.slots.inactive =
             Some(StoredTable { table: Table { lines: lines.collect() }, read_only, deps });

@@ -11,6 +11,7 @@ use super::payload::Payload;
 use super::{message, target_spec};
 use crate::dm::limits::NAME_LEN;
 use crate::dm::{Command, CommandKind, DeviceId, Flags, Request, Table, Version};
+use zeroize::Zeroize;
 
 /// Bits that a driver takes away before it looks: they are its own to set (the kernel's `validate_params`).
 const DRIVERS_OWN: Flags = Flags::BUFFER_FULL.with(Flags::UEVENT_GENERATED).with(Flags::DATA_OUT);
@@ -26,7 +27,7 @@ const DRIVERS_OWN: Flags = Flags::BUFFER_FULL.with(Flags::UEVENT_GENERATED).with
 pub fn encode_request(request: &Request, size: usize) -> Result<Vec<u8>, WireError> {
     let mut device = request.device.clone();
     let mut target_count = 0;
-    let data = match &request.command {
+    let mut data = match &request.command {
         Command::TableLoad(table) => {
             target_count = sized("table lines", table.lines.len())?;
             target_spec::encode_load(&table.lines)?
@@ -70,6 +71,9 @@ pub fn encode_request(request: &Request, size: usize) -> Result<Vec<u8>, WireErr
     let mut buffer = vec![0; size];
     header.write(&mut buffer);
     buffer[HEADER_LEN..end].copy_from_slice(&data);
+    if request.flags.contains(Flags::SECURE_DATA) {
+        data.zeroize();
+    }
     Ok(buffer)
 }
 

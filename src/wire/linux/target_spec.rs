@@ -72,7 +72,8 @@ impl Spec {
 /// # Errors
 /// A target type over 15 bytes, or a NUL in a text.
 pub(super) fn encode_load(lines: &[Line]) -> Result<Vec<u8>, WireError> {
-    let mut data = Vec::new();
+    // In full at once: a buffer that grows leaves what it held behind, and that may be a key.
+    let mut data = Vec::with_capacity(lines.iter().map(|line| align(SPEC_LEN + line.params.len() + 1)).sum());
     for line in lines {
         checked_text("target type", &line.target, TYPE_NAME_LEN)?;
         checked_text("target parameters", &line.params, usize::MAX)?;
