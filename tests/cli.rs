@@ -4,6 +4,8 @@
 //! kernel with device-mapper, or root.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "cli/concise.rs"]
+mod concise;
 #[path = "cli/contract.rs"]
 mod contract;
 #[path = "cli/data.rs"]
@@ -18,3 +20,5 @@ mod sandbox;
 mod state;
 #[path = "cli/tables.rs"]
 mod tables;
+#[path = "cli/udev.rs"]
+mod udev;

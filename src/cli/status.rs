@@ -9,6 +9,7 @@ use crate::render::{self, Keys};
 use clap::Args;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
+use zeroize::Zeroize;
 
 /// Show the status of each line of devices' tables
 #[derive(Args, Debug)]
@@ -85,12 +86,15 @@ impl Which {
             return;
         }
         ctx.print_info_if_verbose(reply);
-        for line in lines {
+        for mut line in lines {
             if device.several && ctx.verbose == 0 {
                 ctx.out.print(&*device.label);
                 ctx.out.print(": ");
             }
-            ctx.out.print(line);
+            ctx.out.print(&line);
+            if ctx.out.secret {
+                line.zeroize();
+            }
         }
         if device.several && ctx.verbose > 0 {
             ctx.out.print("\n");

@@ -8,6 +8,7 @@ use super::status::Which;
 use crate::dm::{Command, DeviceId, DeviceNumber, Errno, Flags, Request};
 use crate::render::{self, ConciseForm, Keys};
 use clap::Args;
+use zeroize::Zeroizing;
 
 /// Show the tables of devices
 #[derive(Args, Debug)]
@@ -28,7 +29,7 @@ pub(super) struct Table {
 struct Concise {
     dev: Option<DeviceNumber>,
     below: Vec<DeviceNumber>,
-    text: Vec<u8>,
+    text: Zeroizing<Vec<u8>>,
 }
 
 impl Run for Table {
@@ -65,8 +66,10 @@ impl Table {
             devices = in_order(devices);
         }
         if !devices.is_empty() {
-            let texts: Vec<Vec<u8>> = devices.into_iter().map(|device| device.text).collect();
-            ctx.out.print(texts.join(&b';'));
+            for (index, device) in devices.iter().enumerate() {
+                ctx.out.print(if index > 0 { ";" } else { "" });
+                ctx.out.print(&*device.text);
+            }
             ctx.out.print("\n");
         }
         shown
@@ -92,7 +95,8 @@ impl Table {
         };
         let DeviceId { name, uuid, dev } = &reply.device;
         let (name, uuid) = (ctx.shown_name(name), ctx.shown_name(uuid));
-        Ok(Some(Concise { dev: *dev, below, text: render::concise(&reply, &name, &uuid, &lines, keys, form) }))
+        let text = Zeroizing::new(render::concise(&reply, &name, &uuid, &lines, keys, form));
+        Ok(Some(Concise { dev: *dev, below, text }))
     }
 }
 
@@ -119,10 +123,10 @@ mod tests {
         let device = |minor, below: &[u32]| Concise {
             dev: Some(DeviceNumber::new(253, minor)),
             below: below.iter().map(|&minor| DeviceNumber::new(253, minor)).collect(),
-            text: minor.to_string().into_bytes(),
+            text: minor.to_string().into_bytes().into(),
         };
         let devices = vec![device(0, &[2, 9]), device(1, &[]), device(2, &[3]), device(3, &[])];
-        let ordered: Vec<u8> = in_order(devices).into_iter().flat_map(|device| device.text).collect();
+        let ordered: Vec<u8> = in_order(devices).iter().flat_map(|device| device.text.to_vec()).collect();
         assert_eq!(ordered, b"1320");
     }
 }

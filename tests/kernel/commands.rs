@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 /// What a program did with a command line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    status: Option<i32>,
-    stdout: String,
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
     first_error: String,
 }
 

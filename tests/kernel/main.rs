@@ -13,4 +13,5 @@ mod ioctls;
 mod pdev;
 mod replies;
 mod script;
+mod secrets;
 mod udev;
