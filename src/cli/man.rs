@@ -107,6 +107,9 @@ fn sections() -> Roff {
             ("RDMSETUP_STATE", "The directory of the userspace mapper's state, as --state says."),
             ("DM_DEV_DIR", "The directory of device nodes, if not /dev."),
             ("DM_DISABLE_UDEV", "If set, nodes are made by the program and not by udev."),
+            ("DM_UDEV_COOKIE", "The cookie that commands count in with, as --udevcookie says."),
+            ("DM_DEFAULT_NAME_MANGLING_MODE", "When names are written in hex, as --manglename says."),
+            ("RDMSETUP_UDEV_TIMEOUT", "How many seconds a command waits for udev, 180 if not set."),
         ],
     );
     section(
