@@ -16,6 +16,8 @@ use std::path::Path;
 
 /// What stands at the foot of each page.
 const SOURCE: &str = concat!("rdmsetup ", env!("CARGO_PKG_VERSION"));
+/// When that version was made: a page without a date of its own would have that of its making.
+const DATE: &str = "2026-11-22";
 /// And at its head.
 const MANUAL: &str = "Device-mapper";
 
@@ -60,7 +62,7 @@ fn program() -> Vec<u8> {
         let about = definition(subcommand).get_about().cloned().unwrap_or_default();
         command = command.subcommand(Command::new(subcommand.name).about(about));
     }
-    let page = Page::new(command).title("RDMSETUP").section("8").source(SOURCE).manual(MANUAL);
+    let page = Page::new(command).title("RDMSETUP").section("8").date(DATE).source(SOURCE).manual(MANUAL);
     let mut text = Vec::new();
     // A vector takes whatever is written to it.
     let _ = page.render_title(&mut text).and_then(|()| page.render_name_section(&mut text));
@@ -133,7 +135,7 @@ fn sections() -> Roff {
 fn subcommand(subcommand: &Subcommand) -> Vec<u8> {
     let name = format!("rdmsetup-{}", subcommand.name);
     let command = definition(subcommand).display_name(name.clone()).bin_name(format!("rdmsetup {}", subcommand.name));
-    let page = Page::new(command).title(name.to_uppercase()).section("8").source(SOURCE).manual(MANUAL);
+    let page = Page::new(command).title(name.to_uppercase()).section("8").date(DATE).source(SOURCE).manual(MANUAL);
     let mut text = Vec::new();
     let _ = page.render(&mut text);
     text
@@ -143,7 +145,7 @@ fn subcommand(subcommand: &Subcommand) -> Vec<u8> {
 fn target_type(target: &TargetType) -> Vec<u8> {
     let name = format!("rdmsetup-{}", target.name);
     let mut roff = Roff::new();
-    roff.control("TH", [name.to_uppercase().as_str(), "7", "", SOURCE, MANUAL]);
+    roff.control("TH", [name.to_uppercase().as_str(), "7", DATE, SOURCE, MANUAL]);
     roff.control("SH", ["NAME"]);
     roff.text([roman(format!("{name} - the target type {}, version {}", target.name, target.version))]);
     roff.control("SH", ["SYNOPSIS"]);
