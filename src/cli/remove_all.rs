@@ -3,6 +3,7 @@
 use super::Run;
 use super::context::Context;
 use super::failure::Failure;
+use super::udev_options::UdevArgs;
 use super::wipe_table;
 use crate::dm::{Command, DeviceId, Flags, Request};
 use clap::Args;
@@ -17,10 +18,14 @@ pub(super) struct RemoveAll {
     /// Remove those in use when they are closed
     #[arg(long)]
     deferred: bool,
+
+    #[command(flatten)]
+    udev: UdevArgs,
 }
 
 impl Run for RemoveAll {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        self.udev.apply(ctx)?;
         self.remove_unused(ctx)?;
         if !self.force {
             return Ok(());

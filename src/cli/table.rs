@@ -8,6 +8,7 @@ use super::status::Which;
 use crate::dm::{Command, DeviceId, DeviceNumber, Errno, Flags, Request};
 use crate::render::{self, ConciseForm, Keys};
 use clap::Args;
+use std::collections::{HashMap, HashSet};
 use zeroize::Zeroizing;
 
 /// Show the tables of devices
@@ -101,17 +102,26 @@ impl Table {
 }
 
 /// Each device behind those that it uses, else in the order that they have.
-fn in_order(mut devices: Vec<Concise>) -> Vec<Concise> {
-    let mut ordered: Vec<Concise> = Vec::with_capacity(devices.len());
-    while !devices.is_empty() {
-        let is_free = |device: &Concise| {
-            !devices.iter().any(|other| other.dev.is_some_and(|dev| device.below.contains(&dev)))
-        };
-        // There is always one that uses none of the rest, as no device can use itself.
-        let next = devices.iter().position(is_free).unwrap_or(0);
-        ordered.push(devices.remove(next));
+fn in_order(devices: Vec<Concise>) -> Vec<Concise> {
+    let numbered = devices.iter().enumerate().filter_map(|(index, device)| Some((device.dev?, index)));
+    let places: HashMap<DeviceNumber, usize> = numbered.collect();
+    let mut order = Vec::with_capacity(devices.len());
+    let (mut seen, mut done) = (HashSet::new(), HashSet::new());
+    for root in 0..devices.len() {
+        let mut waiting = vec![root];
+        while let Some(&index) = waiting.last() {
+            if seen.insert(index) {
+                let below = devices[index].below.iter().rev().filter_map(|dev| places.get(dev));
+                waiting.extend(below.filter(|place| !seen.contains(place)));
+            } else {
+                // All that it uses has had its turn.
+                waiting.pop();
+                order.extend(done.insert(index).then_some(index));
+            }
+        }
     }
-    ordered
+    let mut devices: Vec<Option<Concise>> = devices.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|index| devices[index].take()).collect()
 }
 
 #[cfg(test)]
@@ -127,6 +137,6 @@ mod tests {
         };
         let devices = vec![device(0, &[2, 9]), device(1, &[]), device(2, &[3]), device(3, &[])];
         let ordered: Vec<u8> = in_order(devices).iter().flat_map(|device| device.text.to_vec()).collect();
-        assert_eq!(ordered, b"1320");
+        assert_eq!(ordered, b"3201");
     }
 }

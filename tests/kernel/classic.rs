@@ -10,6 +10,7 @@ const DIFFERENCES: &[(&str, &str)] = &[
         "create --concise \"k12,,,rw,0 8x zero\"",
         "dmsetup reads 8x as a length of 8 and a target type \"x\"; the device is not made by either",
     ),
+    ("ls -o devno", "one device with a blank in its name ends every list of dmsetup's, and none of ours"),
     ("ls --udevcookie 0", "dmsetup looks at every cookie, ours at those of commands that use one"),
 ];
 
@@ -22,6 +23,7 @@ const SCENARIOS: &[(&str, &[&str])] = &[
             "create plain --table \"0 8 zero\"",
             "create plainu -u uu-1 --table \"0 8 zero\"",
             "--manglename none create \"a b\" --table \"0 8 zero\"",
+            "ls -o devno",
             "--manglename none ls",
             "mangle plain",
             "mangle plainu",
