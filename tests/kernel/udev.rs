@@ -214,3 +214,31 @@ fn a_wait_ends_after_its_time_and_at_a_signal() {
         assert!(!Path::new("/dev/mapper/b").exists());
     });
 }
+
+#[test]
+fn cryptsetup_opens_and_closes() {
+    with_udevd("udev::cryptsetup_opens_and_closes", || {
+        if !Path::new("/usr/sbin/cryptsetup").exists() {
+            assert!(std::env::var_os("CI").is_none(), "cannot run in CI: no cryptsetup here");
+            eprintln!("SKIPPED: no cryptsetup here");
+            return;
+        }
+        fs::write("/tmp/key", "pass").unwrap();
+        let cryptsetup = |words: &[&str]| {
+            let output = Command::new("cryptsetup").args(words).output().unwrap();
+            assert!(output.status.success(), "{words:?}: {output:?}");
+        };
+        let quick = ["--pbkdf-force-iterations", "1000", "--key-file", "/tmp/key"];
+        cryptsetup(&[&["-q", "luksFormat", "--type", "luks1"], &quick[..], &[guest::DISK_A]].concat());
+        for _ in 0..3 {
+            cryptsetup(&["open", "--key-file", "/tmp/key", guest::DISK_A, "sec"]);
+            assert!(is_link("/dev/mapper/sec"));
+            let table = ok(&["table", "sec"]);
+            let key = table.split(' ').nth(4).unwrap();
+            assert!(key.starts_with(':') || key.bytes().all(|byte| byte == b'0'), "{table}");
+            cryptsetup(&["close", "sec"]);
+            assert!(!is_link("/dev/mapper/sec"));
+            assert_eq!(semaphores(), 0);
+        }
+    });
+}
