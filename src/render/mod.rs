@@ -7,6 +7,7 @@
 mod concise;
 mod info;
 mod list;
+pub mod report;
 mod table;
 
 pub use concise::{ConciseForm, concise};
