@@ -48,12 +48,8 @@ pub(super) fn called(
 ) -> DeviceName {
     let from_mapper = ctx.client().is_ok_and(|client| client.is_mapper());
     let own = mapped.iter().find(|device| device.dev == dev);
-    let kernel_name = || match own {
-        _ if !from_mapper => sysfs::kernel_name(dev),
-        Some(_) => Some(Text::from(format!("dm-{}", dev.minor))),
-        None if dev.major == LOOP_MAJOR => Some(Text::from(format!("loop{}", dev.minor))),
-        None => sysfs::kernel_name(dev),
-    };
+    let foreign = mapped.first().map(|device| device.dev.major).filter(|_| from_mapper);
+    let kernel_name = || kernel_name(dev, foreign);
     let name = match kind {
         NameKind::Number => None,
         NameKind::Kernel => kernel_name(),
@@ -62,6 +58,16 @@ pub(super) fn called(
         NameKind::Mapped => sysfs::mapped_name(dev).or_else(kernel_name),
     };
     name.map_or(DeviceName::Number(dev), DeviceName::Name)
+}
+
+/// The kernel's name for the device. Of the mapper's own, which the kernel does not know and which have the major number
+/// `foreign`, and of files, the name that the kernel would have for them.
+pub(super) fn kernel_name(dev: DeviceNumber, foreign: Option<u32>) -> Option<Text> {
+    match foreign {
+        Some(major) if dev.major == major => Some(format!("dm-{}", dev.minor).into()),
+        Some(_) if dev.major == LOOP_MAJOR => Some(format!("loop{}", dev.minor).into()),
+        _ => sysfs::kernel_name(dev),
+    }
 }
 
 impl fmt::Display for UnknownKind {

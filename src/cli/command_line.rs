@@ -133,7 +133,9 @@ fn spec(arg: &Arg) -> Option<Spec> {
         _ if arg.get_action().takes_values() => Takes::Value,
         _ => Takes::Nothing,
     };
-    Some(Spec { long: arg.get_long()?.to_owned(), short: arg.get_short(), takes })
+    let others = arg.get_all_short_aliases().unwrap_or_default();
+    let shorts = arg.get_short().into_iter().chain(others).collect();
+    Some(Spec { long: arg.get_long()?.to_owned(), shorts, takes })
 }
 
 /// The command line as clap is handed it: every option in full with its value joined, of a repeated one the last, and
@@ -181,7 +183,7 @@ mod tests {
         for subcommand in SUBCOMMANDS {
             for spec in definition(subcommand).get_arguments().filter_map(spec) {
                 if let Some(other) = known.iter().find(|known| {
-                    known.long == spec.long || known.short.is_some() && known.short == spec.short
+                    known.long == spec.long || known.shorts.iter().any(|short| spec.shorts.contains(short))
                 }) {
                     assert_eq!(*other, spec, "{}", subcommand.name);
                 }

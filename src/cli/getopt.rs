@@ -13,8 +13,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 pub(super) struct Spec {
     /// Its name behind `--`; the key by which the caller knows it.
     pub(super) long: String,
-    /// Its letter behind `-`.
-    pub(super) short: Option<char>,
+    /// Its letters behind `-`.
+    pub(super) shorts: Vec<char>,
     /// Whether a value comes with it.
     pub(super) takes: Takes,
 }
@@ -117,7 +117,8 @@ fn find_long(specs: &[Spec], name: &[u8]) -> Result<usize, Vec<String>> {
 fn short_options(specs: &[Spec], letters: &[u8], rest: &mut Rest, walked: &mut Walked) -> Result<(), Fault> {
     for (at, &letter) in letters.iter().enumerate() {
         let letter = char::from(letter);
-        let index = specs.iter().position(|spec| spec.short == Some(letter)).ok_or(Fault::Invalid(letter))?;
+        let index =
+            specs.iter().position(|spec| spec.shorts.contains(&letter)).ok_or(Fault::Invalid(letter))?;
         if specs[index].takes != Takes::Value {
             walked.options.push((index, None));
             continue;
@@ -158,7 +159,11 @@ mod tests {
     use super::*;
 
     fn specs() -> Vec<Spec> {
-        let spec = |long: &str, short, takes| Spec { long: long.into(), short, takes };
+        let spec = |long: &str, short: Option<char>, takes| Spec {
+            long: long.into(),
+            shorts: short.into_iter().collect(),
+            takes,
+        };
         vec![
             spec("noflush", None, Takes::Nothing),
             spec("notable", Some('n'), Takes::Nothing),

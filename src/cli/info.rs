@@ -1,12 +1,19 @@
-//! `info`: the state of devices.
+//! `info`: the state of devices, in a block for each or in columns.
 
 use super::Run;
 use super::context::Context;
 use super::failure::Failure;
-use super::selector::Selector;
-use crate::dm::{Command, Flags, Request};
+use super::report::{Fields, ReportOptions};
+use super::report_fields::CATALOGUE;
+use super::report_row::Rows;
+use super::selector::{Selected, Selector};
+use crate::dm::{Command, Flags, Reply, Request};
+use crate::render::report::Groups;
 use clap::Args;
 use std::ffi::OsString;
+
+/// The columns that are shown unless others are asked for.
+const DEFAULT_FIELDS: &str = "name,major,minor,attr,open,segments,events,uuid";
 
 /// Show the state of devices
 #[derive(Args, Debug)]
@@ -23,18 +30,55 @@ pub(super) struct Info {
     #[arg(long)]
     inactive: bool,
 
+    /// With --columns: the fields, with commas between; + before them adds them; `help` lists them
+    #[arg(short, long, value_name = "FIELDS")]
+    options: Option<OsString>,
+
+    #[command(flatten)]
+    report: ReportOptions,
+
     #[command(flatten)]
     selector: Selector,
 }
 
 impl Run for Info {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
-        let flags = Flags::SKIP_BDGET.when(self.noopencount) | Flags::QUERY_INACTIVE_TABLE.when(self.inactive);
-        self.selector.each_or_all(ctx, &self.names, |ctx, device| {
-            let request = Request::new(device.id.clone(), Command::DevStatus).with_flags(flags);
-            let reply = ctx.perform_if_exists(request)?;
+        if self.report.columns > 0 {
+            return self.in_columns(ctx);
+        }
+        self.selector.each_given(ctx, &self.names, &mut |ctx, device| {
+            let reply = self.ask(ctx, device)?;
             ctx.print_info(&reply);
             Ok(())
+        })
+    }
+}
+
+impl Info {
+    fn ask(&self, ctx: &mut Context, device: &Selected) -> Result<Reply, Failure> {
+        let flags = Flags::SKIP_BDGET.when(self.noopencount) | Flags::QUERY_INACTIVE_TABLE.when(self.inactive);
+        ctx.perform_if_exists(Request::new(device.id.clone(), Command::DevStatus).with_flags(flags))
+    }
+
+    fn in_columns(&self, ctx: &mut Context) -> Result<(), Failure> {
+        let fields = Fields {
+            asked: self.options.as_ref(),
+            defaults: DEFAULT_FIELDS,
+            select: self.selector.select.as_ref(),
+            base: Groups::NONE,
+        };
+        let mut report = self.report.report(ctx, &CATALOGUE, fields)?;
+        let rows = Rows::new(ctx, report.groups())?;
+        let clock = self.report.clock(self.options.as_ref());
+        clock.repeat(ctx, &mut report, |ctx, report| {
+            self.selector.each_given(ctx, &self.names, &mut |ctx, device| {
+                let reply = self.ask(ctx, device)?;
+                if let Some(row) = rows.row(ctx, reply)? {
+                    report.add(&row)?;
+                    ctx.out.print(report.written());
+                }
+                Ok(())
+            })
         })
     }
 }

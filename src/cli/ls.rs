@@ -5,6 +5,7 @@ use super::block_name::{self, NameKind};
 use super::context::Context;
 use super::failure::Failure;
 use super::selector::{self, Selected};
+use super::tree;
 use crate::dm::{Command, Flags, ReplyBody, Request, Text};
 use crate::render;
 use clap::Args;
@@ -25,9 +26,14 @@ pub(super) struct Ls {
     #[arg(long, value_name = "COMMAND")]
     exec: Option<OsString>,
 
-    /// How devices are called: devno, blkdevname or devname
-    #[arg(short, long, value_name = "KIND", value_parser = block_name::kind)]
-    options: Option<NameKind>,
+    /// Show which devices are under which
+    #[arg(long)]
+    tree: bool,
+
+    /// How devices are called: devno, blkdevname or devname. With --tree: what is shown and how; ascii, utf, vt100,
+    /// compact, inverted, notrunc, [no]device, blkdevname, active, open, rw, uuid
+    #[arg(short, long, value_name = "WORDS")]
+    options: Option<OsString>,
 
     /// Do not flush a device to ask it for its status
     #[arg(long)]
@@ -40,11 +46,18 @@ pub(super) struct Ls {
 
 impl Run for Ls {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        let words = self.options.as_deref().unwrap_or_default().to_string_lossy();
+        let kind = if self.tree { Ok(NameKind::Number) } else { block_name::kind(&words) };
+        let kind = kind.map_err(|unknown| {
+            Failure::refused(&[unknown.to_string(), "Couldn't process command line.".to_owned()])
+        })?;
         if self.target.is_some() || self.exec.is_some() {
             let command = self.exec.as_deref().map(split).transpose()?;
             return selector::all(ctx, |ctx, device| self.visit(ctx, device, command.as_deref()));
         }
-        let kind = self.options.unwrap_or(NameKind::Number);
+        if self.tree {
+            return tree::show(ctx, &words);
+        }
         let reply = ctx.perform(Request::global(Command::ListDevices))?;
         let ReplyBody::Devices(devices) = reply.body else { return Ok(()) };
         if devices.is_empty() {

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::failure::Failure;
+use super::report_row::Filter;
 use crate::backend::nodes::Nodes;
 use crate::dm::{Command, DeviceId, DeviceNumber, Request, Text, limits};
 use clap::Args;
@@ -23,7 +24,14 @@ pub(super) struct Selector {
     /// The device with this minor number; with --major
     #[arg(short, long, value_name = "NUMBER", value_parser = number, allow_hyphen_values = true)]
     pub(super) minor: Option<i32>,
+
+    /// Only devices for which this is so: -S help tells how it is written
+    #[arg(short = 'S', long, value_name = "CONDITION")]
+    pub(super) select: Option<OsString>,
 }
+
+/// What is done with a device.
+type Act<'a> = &'a mut dyn FnMut(&mut Context, &Selected) -> Result<(), Failure>;
 
 /// A device that a command is about.
 #[derive(Clone, Debug)]
@@ -72,13 +80,42 @@ impl Selector {
         }
     }
 
-    /// Does something with each named device, or with the one selected; the first failure ends it.
+    /// Does something with each named device, or with the one selected; the first failure ends it. With a condition:
+    /// with each of them for which it is so, or of all.
     pub(super) fn each(
         &self,
         ctx: &mut Context,
         names: &[OsString],
         mut act: impl FnMut(&mut Context, &Selected) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        if self.select.is_some() {
+            self.each_filtered(ctx, names, &mut act)
+        } else {
+            self.each_named(ctx, names, &mut act)
+        }
+    }
+
+    /// Does something with each named device, the one selected, or with none of either all that there are: then one
+    /// that fails is reported and the rest still have their turn. With a condition: only with those for which it is so.
+    pub(super) fn each_or_all(
+        &self,
+        ctx: &mut Context,
+        names: &[OsString],
+        mut act: impl FnMut(&mut Context, &Selected) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        if self.select.is_some() {
+            self.each_filtered(ctx, names, &mut act)
+        } else {
+            self.each_given(ctx, names, &mut act)
+        }
+    }
+
+    /// The same, whatever the condition: for commands that dmsetup does not let it act on.
+    pub(super) fn each_given(&self, ctx: &mut Context, names: &[OsString], act: Act) -> Result<(), Failure> {
+        if names.is_empty() && !self.is_given() { all(ctx, act) } else { self.each_named(ctx, names, act) }
+    }
+
+    fn each_named(&self, ctx: &mut Context, names: &[OsString], act: Act) -> Result<(), Failure> {
         if names.is_empty() {
             let id = self.device(ctx, None)?;
             return act(ctx, &Selected { id, label: Text::new(), several: false });
@@ -90,15 +127,20 @@ impl Selector {
         Ok(())
     }
 
-    /// Does something with each named device, the one selected, or with none of either all that there are: then one
-    /// that fails is reported and the rest still have their turn.
-    pub(super) fn each_or_all(
-        &self,
-        ctx: &mut Context,
-        names: &[OsString],
-        mut act: impl FnMut(&mut Context, &Selected) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        if names.is_empty() && !self.is_given() { all(ctx, act) } else { self.each(ctx, names, &mut act) }
+    /// As dmsetup does it: each device's state is asked for, and what is to be done follows at once if the condition
+    /// holds, by the name that the driver tells.
+    fn each_filtered(&self, ctx: &mut Context, names: &[OsString], act: Act) -> Result<(), Failure> {
+        let filter = Filter::new(ctx, self.select.as_ref().map_or(b"", |select| select.as_bytes()))?;
+        self.each_given(ctx, names, &mut |ctx, device| {
+            let reply = ctx.perform_if_exists(Request::new(device.id.clone(), Command::DevStatus))?;
+            let id = DeviceId::by_name(reply.device.name.clone());
+            let label = ctx.shown_name(&id.name);
+            if filter.selects(ctx, reply)? {
+                act(ctx, &Selected { id, label, several: true })
+            } else {
+                Ok(())
+            }
+        })
     }
 }
 

@@ -9,8 +9,10 @@ mod info;
 mod list;
 pub mod report;
 mod table;
+mod tree;
 
 pub use concise::{ConciseForm, concise};
 pub use info::info;
 pub use list::{DeviceName, dependencies, listed, listed_with_target, target_version};
 pub use table::{Keys, hide_keys, line};
+pub use tree::{DeviceTree, TreeDevice, TreeNode, TreeSigns, TreeStyle};

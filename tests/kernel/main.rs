@@ -12,6 +12,7 @@ mod guest;
 mod ioctls;
 mod pdev;
 mod replies;
+mod reports;
 mod script;
 mod secrets;
 mod udev;

@@ -179,13 +179,18 @@ impl<R> Report<R> {
         }
     }
 
+    /// The text of the rows that are not kept back.
+    pub fn written(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.text)
+    }
+
     /// The text of what is to be written by now: all rows with their headings, or those not kept back. The rows are
     /// gone then.
     pub fn output(&mut self) -> Vec<u8> {
         if !self.rows.is_empty() || self.layout.json && !self.is_help {
             self.write_rows();
         }
-        std::mem::take(&mut self.text)
+        self.written()
     }
 
     fn write_rows(&mut self) {
