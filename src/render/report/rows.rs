@@ -190,6 +190,7 @@ impl<R> Report<R> {
         if !self.rows.is_empty() || self.layout.json && !self.is_help {
             self.write_rows();
         }
+        self.is_headed = false;
         self.written()
     }
 
