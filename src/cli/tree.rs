@@ -34,8 +34,11 @@ pub(super) fn show(ctx: &mut Context, words: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A word, and what it sets.
+type Word = (&'static str, fn(&mut TreeStyle));
+
 /// The words of `-o`, each with what it sets. One may be cut short; the first that begins so is meant.
-const WORDS: &[(&str, fn(&mut TreeStyle))] = &[
+const WORDS: &[Word] = &[
     ("device", |style| style.number = true),
     ("blkdevname", |style| style.kernel_name = true),
     ("nodevice", |style| style.number = false),
@@ -61,7 +64,7 @@ fn each(words: &str) -> impl Iterator<Item = (&str, &str)> {
     rests.map(|rest| (rest.split(',').next().unwrap_or_default(), rest))
 }
 
-fn known(word: &str) -> Option<&'static (&'static str, fn(&mut TreeStyle))> {
+fn known(word: &str) -> Option<&'static Word> {
     WORDS.iter().find(|(name, _)| name.starts_with(word))
 }
 

@@ -309,6 +309,5 @@ fn reports_selections_and_trees_are_dmsetups() {
             }
         }
         assert!(faults.is_empty(), "{} of {lines} lines differ:\n{}", faults.len(), faults.join("\n"));
-        println!("{lines} lines");
     });
 }
