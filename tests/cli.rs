@@ -14,6 +14,8 @@ mod data;
 mod devices;
 #[path = "cli/options.rs"]
 mod options;
+#[path = "cli/reports.rs"]
+mod reports;
 #[path = "cli/sandbox.rs"]
 mod sandbox;
 #[path = "cli/state.rs"]

@@ -3,6 +3,8 @@
 use super::context::Context;
 use super::failure::Failure;
 use super::output::complain;
+use super::report::ReportOptions;
+use super::report_fields;
 use super::{Run, find, usage};
 use clap::Args;
 use std::ffi::OsString;
@@ -12,6 +14,9 @@ use std::ffi::OsString;
 pub(super) struct Help {
     /// The command to tell of
     command: Option<OsString>,
+
+    #[command(flatten)]
+    report: ReportOptions,
 }
 
 impl Run for Help {
@@ -19,6 +24,9 @@ impl Run for Help {
         let Some(name) = self.command else {
             // Where dmsetup has it, so that `dmsetup help | less` is as empty as ever.
             complain(&usage::all());
+            if self.report.columns > 0 {
+                report_fields::list(ctx)?;
+            }
             return Ok(());
         };
         let subcommand = find(&name).ok_or_else(|| Failure::classic("Unknown command."))?;

@@ -1,6 +1,9 @@
 //! The fields of `info -c`, `splitname` and `-S`: each one's definition is here, and only here.
 
 use super::block_name;
+use super::context::Context;
+use super::failure::Failure;
+use super::report::{Fields, ReportOptions};
 use super::report_row::{Row, forms};
 use super::sysfs;
 use crate::dm::{DeviceNumber, Flags, Reply, Text, limits};
@@ -34,6 +37,12 @@ pub(super) static CATALOGUE: Catalogue<Row> = Catalogue {
     ],
     fields: &[NAMES, STATE, RELATIONS, PARTS],
 };
+
+/// Lists the fields on standard error.
+pub(super) fn list(ctx: &Context) -> Result<(), Failure> {
+    let fields = Fields { asked: None, defaults: "help", select: None, base: Groups::NONE };
+    ReportOptions::default().report(ctx, &CATALOGUE, fields).map(drop)
+}
 
 type Outcome = Result<Value, NoValue>;
 

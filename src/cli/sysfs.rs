@@ -2,8 +2,9 @@
 //! is told.
 
 use crate::dm::{DeviceNumber, Text};
-use std::fs;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
 
 /// The kernel's name for the device: `sda1`, `dm-0`.
 pub(super) fn kernel_name(dev: DeviceNumber) -> Option<Text> {
@@ -22,8 +23,10 @@ pub(super) fn mapped_name(dev: DeviceNumber) -> Option<Text> {
 
 /// How many sectors the kernel reads ahead.
 pub(super) fn read_ahead(dev: DeviceNumber) -> Option<u64> {
-    let kilobytes = fs::read(directory(dev) + "/bdi/read_ahead_kb").ok()?;
-    let kilobytes: u64 = std::ffi::OsStr::from_bytes(kilobytes.trim_ascii()).to_str()?.parse().ok()?;
+    // A thousand devices are asked for it in a row: one read, and no look at how long such a file might be.
+    let mut digits = [0; 32];
+    let length = File::open(directory(dev) + "/bdi/read_ahead_kb").ok()?.read(&mut digits).ok()?;
+    let kilobytes: u64 = std::str::from_utf8(digits[..length].trim_ascii()).ok()?.parse().ok()?;
     kilobytes.checked_mul(2)
 }
 

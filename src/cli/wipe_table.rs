@@ -33,6 +33,9 @@ pub(super) struct WipeTable {
 
     #[command(flatten)]
     udev: UdevArgs,
+
+    #[command(flatten)]
+    selector: Selector,
 }
 
 impl Run for WipeTable {
@@ -40,7 +43,9 @@ impl Run for WipeTable {
         self.udev.apply(ctx)?;
         let load = Flags::READONLY.when(self.readonly) | self.how.query_flags();
         let resume = FORCED.when(self.force) | self.how.flags();
-        Selector::default().each(ctx, &self.names, |ctx, device| wipe(ctx, &device.id, load, resume))
+        // By name or by condition: dmsetup looks at no uuid and no number here.
+        let selector = Selector { select: self.selector.select, ..Selector::default() };
+        selector.each(ctx, &self.names, |ctx, device| wipe(ctx, &device.id, load, resume))
     }
 }
 

@@ -4,7 +4,8 @@ use crate::guest;
 use std::fs;
 use std::process::{Command, Stdio};
 
-/// Command lines, run one after the other by both programs; words are split at blanks, `_` stands for one in a word.
+/// Command lines, run one after the other by both programs; words are split at blanks, `_` stands for one in a word
+/// and `!` for `_`.
 const LINES: &[&str] = &[
     "version",
     "ls",
@@ -29,6 +30,13 @@ const LINES: &[&str] = &[
     "status --target zero",
     "deps",
     "deps -o devname a",
+    "info -c",
+    "info -c -o name,devnos!used",
+    "info -c -o name,devs!used,read!ahead,blkdevs!used",
+    "info -c -S devs!used=a",
+    "table -S name=a",
+    "ls --tree",
+    "splitname vg-lv",
     "targets",
     "target-version linear zero",
     "load b --table 0_8_linear_/dev/mapper/a_0",
@@ -56,10 +64,10 @@ fn asked(program: &str, line: &str) -> usize {
     let log = "/dev/shm/ioctls";
     let words = line.split(' ').map(|word| word.replace('_', " "));
     // Underscores that belong to the command's own name.
-    let words = words.map(|word| match word.as_str() {
+    let words = words.map(|word| match word.replace('!', "_").as_str() {
         "remove all" => "remove_all".into(),
         "wipe table" => "wipe_table".into(),
-        _ => word,
+        word => word.to_owned(),
     });
     let mut strace = Command::new("strace");
     strace.args(["-f", "-e", "trace=ioctl", "-o", log, "--", program]).args(words);

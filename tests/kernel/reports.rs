@@ -1,7 +1,7 @@
 //! Reports, selections and trees: the same command lines to dmsetup and to rdmsetup, both called as dmsetup, on the same
 //! kernel. All that differs must be in the list.
 
-use crate::commands::run;
+use crate::commands::{run, run_with};
 use crate::guest;
 
 /// Where rdmsetup does otherwise than dmsetup 1.02.185, and why. A line that is listed and does not differ is an error.
@@ -250,6 +250,9 @@ const LINES: &[&str] = &[
     "splitname -- -lv",
     "splitname",
     "splitname a b c",
+    "wipe_table -S name=upper",
+    "wipe_table -u LVM-abcdef",
+    "table",
     "remove -S name=upper",
     "ls",
 ];
@@ -292,11 +295,11 @@ fn reports_selections_and_trees_are_dmsetups() {
                 let one = |line: &&str| {
                     let (line, locale) =
                         line.strip_prefix('~').map_or((*line, "C"), |line| (line, "C.UTF-8"));
-                    run(program, "dmsetup", line, &[("LC_ALL", locale)])
+                    run_with(program, "dmsetup", line, &[("LC_ALL", locale)])
                 };
                 setup.iter().for_each(|line| drop(one(line)));
                 let outcomes = script.iter().map(one).collect();
-                run("/usr/sbin/dmsetup", "dmsetup", "remove_all -f", &[]);
+                run("/usr/sbin/dmsetup", "dmsetup", "remove_all -f");
                 outcomes
             };
             let (theirs, ours) = (play("/usr/sbin/dmsetup"), play(env!("CARGO_BIN_EXE_rdmsetup")));
