@@ -1,4 +1,15 @@
 //! The options of reports, and what commands that report do with them: `info -c`, `splitname`, `stats`.
+//!
+//! Where dmsetup has a plain defect in them that nobody can rely on, it is mended whatever the program is called as; those of
+//! the report itself are in [`crate::render::report`].
+//!
+//! | what | dmsetup | here |
+//! |---|---|---|
+//! | `deps -S name=a -o devname` | takes `devname` for a field of the report that `-S` makes, and refuses it | names devices so |
+//! | `table -v -S name=a` | selects again for each device that it shows, without end, until memory is gone | shows each once |
+//! | `ls --count 2`, `ls --interval 1` | lists twice, or for ever without a pause | lists once: only reports are repeated |
+//! | `table -c -o name`, `suspend -c -v vol0` | `-c` with a command that has no columns makes a report that stays empty, or shows a line of it | `-c` means nothing there |
+//! | `table -S segments>1 --inactive` | asks for the state that `-S` looks at with `--inactive` too | asks for the state as it is |
 
 use super::context::Context;
 use super::failure::Failure;
