@@ -238,6 +238,9 @@ impl Udev {
     }
 }
 
+/// How long one system call waits: a signal that comes just before it is heeded just after it.
+const LOOK: Duration = Duration::from_millis(250);
+
 impl Transaction {
     /// A new semaphore, with one count that is taken away when the wait begins; `None` on a kernel without any.
     fn begin() -> Result<Option<Self>, CookieError> {
@@ -251,22 +254,22 @@ impl Transaction {
         let deadline = Instant::now() + patience;
         semaphore.count(-1).map_err(|error| CookieError::State(cookie, error))?;
         loop {
+            if self.interrupts.as_ref().is_some_and(Interrupts::came) {
+                return Err(CookieError::Interrupted(cookie));
+            }
             let left = deadline.saturating_duration_since(Instant::now());
-            let error = match semaphore.wait_for_zero(Some(left)) {
+            let error = match semaphore.wait_for_zero(Some(left.min(LOOK))) {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
             match error.raw_os_error() {
-                Some(libc::EINTR) if self.interrupts.as_ref().is_some_and(Interrupts::came) => {
-                    return Err(CookieError::Interrupted(cookie));
-                }
-                Some(libc::EINTR) => {}
                 // Somebody has ended it for us.
                 Some(libc::EIDRM | libc::EINVAL) => return Ok(()),
-                Some(libc::EAGAIN) => {
+                Some(libc::EAGAIN) if left <= LOOK => {
                     let open = semaphore.value().unwrap_or(0);
                     return Err(CookieError::TimedOut { cookie, open, patience });
                 }
+                Some(libc::EINTR | libc::EAGAIN) => {}
                 _ => return Err(CookieError::Wait(cookie, error)),
             }
         }
