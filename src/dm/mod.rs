@@ -13,6 +13,7 @@ mod reply;
 mod request;
 mod secret;
 mod sectors;
+pub mod stats;
 mod table;
 mod table_text;
 mod text;
