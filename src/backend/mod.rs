@@ -12,6 +12,7 @@
 mod choice;
 mod client;
 pub mod cookie;
+pub mod file_map;
 mod kernel;
 pub mod nodes;
 pub mod read_ahead;

@@ -140,6 +140,9 @@ impl Mapper {
         let mut answer = None;
         if first.eq_ignore_ascii_case(b"@cancel_deferred_remove") && words.len() == 1 {
             device.deferred_remove = false;
+        } else if first.to_ascii_lowercase().starts_with(b"@stats_") {
+            let why = "the mapper in userspace counts no I/O: statistics are the kernel's alone";
+            return Err(Fault::invalid(why));
         } else if first.starts_with(b"@") {
             return Err(Fault::invalid(format!("the driver knows no message \"{first}\"")));
         } else {

@@ -5,14 +5,18 @@
 #![forbid(unsafe_code)]
 
 mod concise;
+mod histogram;
 mod info;
 mod list;
 pub mod report;
 mod table;
 mod tree;
+mod units;
 
 pub use concise::{ConciseForm, concise};
+pub use histogram::{Edges, HistogramStyle, Values, histogram, percent};
 pub use info::info;
 pub use list::{DeviceName, dependencies, listed, listed_with_target, target_version};
 pub use table::{Keys, hide_keys, line};
 pub use tree::{DeviceTree, TreeDevice, TreeNode, TreeSigns, TreeStyle};
+pub use units::{NoUnits, Units, unit_bytes};

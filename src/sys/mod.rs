@@ -7,5 +7,6 @@
 pub mod blockdev;
 pub mod clock;
 pub mod control;
+pub mod fiemap;
 pub mod interrupt;
 pub mod semaphore;

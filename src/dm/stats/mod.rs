@@ -14,6 +14,7 @@
 mod bounds;
 mod counters;
 mod error;
+mod extents;
 mod members;
 mod message;
 mod overlap;
@@ -24,6 +25,7 @@ mod table;
 pub use bounds::{Bounds, BoundsError};
 pub use counters::{Area, Counters};
 pub use error::{GroupError, StatsError};
+pub use extents::{Extent, FileExtent, join};
 pub use members::{Members, NotMembers};
 pub use message::{Create, Step, clear, delete, list, print};
 pub use rates::Rates;

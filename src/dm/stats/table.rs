@@ -245,6 +245,14 @@ impl Statistics {
         self.stored(id)
     }
 
+    /// Takes more regions into a group: the message that does it.
+    pub fn extend_group(&mut self, id: u64, regions: &[u64]) -> Text {
+        if let Some(group) = self.groups.get_mut(&id) {
+            regions.iter().for_each(|&region| group.members.insert(region));
+        }
+        self.stored(id)
+    }
+
     /// Pairs of the group's regions that lie over one another, where events are counted twice.
     pub fn overlaps(&self, group: &Group) -> Vec<(u64, u64)> {
         overlaps(self.members(group))
