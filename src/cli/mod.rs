@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod block_name;
+mod called;
 mod command_line;
 mod concise;
 mod context;
@@ -30,13 +31,13 @@ mod tree;
 mod udev_options;
 mod usage;
 
+use called::Called;
 use clap::{ArgMatches, Command};
 use command_line::{CommandLine, Refusal};
 use context::{Context, Environment};
 use failure::Failure;
 use output::complain;
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
 
 /// A subcommand as the list has it.
 #[derive(Debug)]
@@ -82,6 +83,7 @@ subcommands! {
     "ls" => ls::Ls;
     "info" => info::Info;
     "deps" => deps::Deps;
+    "stats" => stats::Stats;
     "status" => status::Status;
     "table" => table::Table;
     "wait" => wait::Wait;
@@ -120,11 +122,19 @@ fn run_subcommand<T: Run>(matches: &ArgMatches, ctx: &mut Context) -> Result<(),
 pub fn run(argv: impl Iterator<Item = OsString>) -> bool {
     let mut argv: Vec<OsString> = argv.collect();
     let program = if argv.is_empty() { OsString::from("rdmsetup") } else { argv.remove(0) };
-    let classic = Path::new(&program).file_name() == Some(OsStr::new("dmsetup"));
-    let environment = match Environment::read(classic) {
+    let called = Called::by(&program);
+    let environment = match Environment::read(called.is_classic()) {
         Ok(environment) => environment,
         Err(line) => {
             complain(&line);
+            return false;
+        }
+    };
+    let argv = match called.translate(argv, &crate::backend::dev_dir()) {
+        Ok(argv) => argv,
+        Err(lines) => {
+            lines.iter().for_each(|line| complain(line));
+            complain("Couldn't process command line.");
             return false;
         }
     };
@@ -136,6 +146,10 @@ pub fn run(argv: impl Iterator<Item = OsString>) -> bool {
             let outcome = (subcommand.run)(&matches, &mut ctx);
             ctx.finish(outcome) || contented
         }
+        Ok(CommandLine::Help(_)) if called.usage().is_some() => {
+            called.usage().iter().for_each(|usage| complain(usage));
+            true
+        }
         Ok(CommandLine::Help(Some(subcommand))) => {
             let mut out = output::Output::default();
             out.print(usage::of(subcommand));
@@ -146,7 +160,11 @@ pub fn run(argv: impl Iterator<Item = OsString>) -> bool {
             true
         }
         Ok(CommandLine::Empty) => {
-            complain(&usage::all());
+            complain(&called.usage().unwrap_or_else(usage::all));
+            false
+        }
+        Err(Refusal::WrongCount) if called == Called::Dmstats => {
+            complain(&stats::usage());
             false
         }
         Err(refusal) => {

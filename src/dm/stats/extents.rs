@@ -20,6 +20,11 @@ pub struct Extent {
     pub length: Sectors,
 }
 
+impl Extent {
+    /// No stretch at all.
+    pub const NONE: Self = Self { start: Sectors::ZERO, length: Sectors::ZERO };
+}
+
 /// The stretches of the device that a file has, in the file's order; those that follow one another are one.
 pub fn join(file: impl IntoIterator<Item = FileExtent>) -> Vec<Extent> {
     let mut joined: Vec<FileExtent> = Vec::new();

@@ -1,0 +1,243 @@
+//! `stats`, and all of `dmstats`: regions of devices in which the kernel counts I/O.
+//!
+//! A command of its own with commands of its own. Its options are all in one table, as getopt wants them; which of them
+//! a command looks at is that command's business.
+
+mod create;
+mod filemap;
+mod groups;
+mod regions;
+mod target;
+
+use super::Run;
+use super::context::Context;
+use super::failure::Failure;
+use super::output::complain;
+use super::selector::{Selected, Selector, all, number};
+use super::version::Version;
+use crate::render::{NoUnits, Units};
+use clap::Args;
+use std::ffi::OsString;
+use std::fmt::Write;
+
+/// The program that regions made here belong to, unless another is named.
+const PROGRAM: &str = "dmstats";
+
+/// Count the I/O of devices: make regions, show and remove them
+#[derive(Args, Debug)]
+pub(super) struct Stats {
+    /// What to do, and the devices or files to do it with
+    #[arg(value_names = ["COMMAND", "DEVICE"], num_args = 1.., required = true)]
+    words: Vec<OsString>,
+
+    /// All devices
+    #[arg(long)]
+    alldevices: bool,
+
+    /// Regions of all programs
+    #[arg(long)]
+    allprograms: bool,
+
+    /// Regions of this program; for `create`, the program that the new ones belong to
+    #[arg(long, value_name = "ID")]
+    programid: Option<OsString>,
+
+    /// All regions
+    #[arg(long)]
+    allregions: bool,
+
+    /// The region of this number
+    #[arg(long, value_name = "NUMBER", value_parser = number, allow_hyphen_values = true)]
+    regionid: Option<i32>,
+
+    /// The regions to group: numbers and ranges with commas between
+    #[arg(long, value_name = "LIST")]
+    regions: Option<OsString>,
+
+    /// The group of this number
+    #[arg(long, value_name = "NUMBER", value_parser = number, allow_hyphen_values = true)]
+    groupid: Option<i32>,
+
+    /// A name for the group
+    #[arg(long, value_name = "NAME")]
+    alias: Option<OsString>,
+
+    /// Where the new region begins: sectors, or a number with a unit (bskmgtpe, capitals for powers of 1000)
+    #[arg(long, value_name = "SIZE")]
+    start: Option<String>,
+
+    /// How long the new region is
+    #[arg(long, value_name = "SIZE")]
+    length: Option<String>,
+
+    /// A region for each line of the device's table
+    #[arg(long)]
+    segments: bool,
+
+    /// So many areas of equal length
+    #[arg(long, value_name = "NUMBER", value_parser = number, allow_hyphen_values = true)]
+    areas: Option<i32>,
+
+    /// Areas of this length
+    #[arg(long, value_name = "SIZE")]
+    areasize: Option<String>,
+
+    /// The bounds of a latency histogram, with commas between: nanoseconds, or with ns, us, ms or s behind
+    #[arg(long, value_name = "TIMES")]
+    bounds: Option<String>,
+
+    /// Count in nanoseconds
+    #[arg(long)]
+    precise: bool,
+
+    /// A word to store with the region
+    #[arg(long, value_name = "WORD")]
+    userdata: Option<OsString>,
+
+    /// Regions where the files lie, in place of devices
+    #[arg(long)]
+    filemap: bool,
+
+    /// Do not group the new regions
+    #[arg(long)]
+    nogroup: bool,
+
+    /// Do not start dmfilemapd, which follows a file that changes
+    #[arg(long)]
+    nomonitor: bool,
+
+    /// What dmfilemapd follows: the file, or the path
+    #[arg(long, value_name = "inode|path")]
+    follow: Option<OsString>,
+
+    /// Become dmfilemapd, and do not start it in the background
+    #[arg(long)]
+    foreground: bool,
+
+    /// Set the counters to 0 once they are printed
+    #[arg(long)]
+    clear: bool,
+
+    /// Do what is most often a mistake
+    #[arg(short, long)]
+    force: bool,
+
+    /// The unit of sizes: h, or one of bskmgtpe, capitals for powers of 1000; a number before it makes it so many
+    #[arg(long, value_name = "UNITS", value_parser = units)]
+    units: Option<Units>,
+
+    #[command(flatten)]
+    selector: Selector,
+}
+
+/// A command of `stats`.
+#[derive(Debug)]
+struct Action {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Stats, &mut Context) -> Result<(), Failure>,
+}
+
+/// The list of them.
+const ACTIONS: &[Action] = &[
+    Action { name: "help", about: "List these commands", run: help },
+    Action { name: "clear", about: "Set the counters of regions to 0", run: regions::clear },
+    Action { name: "create", about: "Make regions, of devices or where files lie", run: create::run },
+    Action { name: "delete", about: "Remove regions, or a group with its regions", run: regions::delete },
+    Action { name: "group", about: "Make a group of regions", run: groups::group },
+    Action { name: "print", about: "Print the counters as the kernel has them", run: regions::print },
+    Action { name: "ungroup", about: "Remove a group and leave its regions", run: groups::ungroup },
+    Action { name: "update_filemap", about: "Let a file's regions follow it", run: filemap::update },
+    Action { name: "version", about: "Show the version of this program and of the driver", run: version },
+];
+
+fn units(word: &str) -> Result<Units, NoUnits> {
+    Units::parse(word)
+}
+
+impl Run for Stats {
+    fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        let name = self.words.first();
+        let Some(action) = ACTIONS.iter().find(|action| name.is_some_and(|name| name == action.name)) else {
+            complain("Unknown stats command.");
+            complain(&usage());
+            return Err(Failure::Reported);
+        };
+        let refused = |line: &str| Err(Failure::classic(line));
+        match () {
+            () if self.allprograms && self.programid.is_some() => {
+                refused("Please supply one of --allprograms and --programid")
+            }
+            () if self.allregions && self.regionid.is_some() => {
+                refused("Please supply one of --allregions and --regionid")
+            }
+            () if self.follow.is_some() && self.nomonitor => {
+                refused("Use of --follow is incompatible with --nomonitor.")
+            }
+            () => (action.run)(&self, ctx),
+        }
+    }
+}
+
+impl Stats {
+    /// The words behind the command: devices, or files.
+    fn names(&self) -> &[OsString] {
+        self.words.get(1..).unwrap_or_default()
+    }
+
+    /// Does something with each device that is named, or else with all; where that changes them, only if
+    /// `--alldevices` says so.
+    fn each_device(
+        &self,
+        ctx: &mut Context,
+        must_name: bool,
+        act: impl FnMut(&mut Context, &Selected) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        if !self.names().is_empty() || self.selector.is_given() {
+            return self.selector.each(ctx, self.names(), act);
+        }
+        if must_name && !self.alldevices {
+            return Err(Failure::classic("Please specify device(s) or use --alldevices."));
+        }
+        all(ctx, act)
+    }
+
+    /// The program whose regions are meant; empty for all. Called as `dmstats`, some commands look at those of dmstats
+    /// itself whatever is asked for, and say so in no word of their manual.
+    fn program(&self, ctx: &Context, honoured: bool) -> Vec<u8> {
+        match &self.programid {
+            _ if ctx.classic && !honoured => PROGRAM.into(),
+            _ if self.allprograms => Vec::new(),
+            Some(id) => id.as_encoded_bytes().to_vec(),
+            None => PROGRAM.into(),
+        }
+    }
+
+    /// The number of `--regionid` or `--groupid`: one below 0 is above all that there are, as in C.
+    fn id(number: Option<i32>) -> u64 {
+        i64::from(number.unwrap_or(0)).cast_unsigned()
+    }
+}
+
+/// The commands of `stats`, a line each.
+pub(super) fn usage() -> String {
+    let mut text = String::from("Usage:\n\nstats COMMAND [OPTIONS] [DEVICE...]\n\n");
+    for action in ACTIONS {
+        // A String takes whatever is written to it.
+        let _ = writeln!(text, "  {:<15} {}", action.name, action.about);
+    }
+    text.push_str("\n`rdmsetup help stats` tells of the options.\n");
+    text
+}
+
+fn help(stats: &Stats, _ctx: &mut Context) -> Result<(), Failure> {
+    for _ in 0..stats.names().len().max(1) {
+        complain(&usage());
+    }
+    Ok(())
+}
+
+/// Once for each word behind it, as dmstats has it.
+fn version(stats: &Stats, ctx: &mut Context) -> Result<(), Failure> {
+    (0..stats.names().len().max(1)).try_for_each(|_| Version {}.run(ctx))
+}
