@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 pub(crate) struct Outcome {
     pub(crate) status: Option<i32>,
     pub(crate) stdout: String,
-    first_error: String,
+    pub(crate) first_error: String,
 }
 
 /// Where rdmsetup does otherwise than dmsetup 1.02.185, and why. A line that is listed and does not differ is an error.

@@ -16,4 +16,5 @@ mod replies;
 mod reports;
 mod script;
 mod secrets;
+mod stats;
 mod udev;
