@@ -79,7 +79,7 @@ impl Called {
         let with_usage = |line: String| refused(line).into_iter().chain(self.usage()).collect::<Refused>();
         let specs: Vec<Spec> = LOSETUP
             .iter()
-            .map(|&(long, short, takes)| Spec { long: long.into(), short: Some(short), takes })
+            .map(|&(long, short, takes)| Spec { long: long.into(), shorts: vec![short], takes })
             .collect();
         let walked = getopt::walk(&specs, argv).map_err(|fault| vec![format!("{name}: {fault}")])?;
         let value = |letter: char| {

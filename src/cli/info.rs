@@ -71,9 +71,10 @@ impl Info {
         let rows = Rows::new(ctx, report.groups())?;
         let clock = self.report.clock(self.options.as_ref());
         clock.repeat(ctx, &mut report, |ctx, report| {
+            rows.begin();
             self.selector.each_given(ctx, &self.names, &mut |ctx, device| {
                 let reply = self.ask(ctx, device)?;
-                if let Some(row) = rows.row(ctx, reply)? {
+                for row in rows.rows(ctx, reply)? {
                     report.add(&row)?;
                     ctx.out.print(report.written());
                 }

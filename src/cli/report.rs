@@ -154,6 +154,11 @@ impl ReportOptions {
         }
     }
 
+    /// The time between one report and the next.
+    pub(super) fn interval(&self) -> Duration {
+        Duration::from_secs(self.interval.unwrap_or(1).into())
+    }
+
     /// The clock by which the report is repeated. One that only lists the fields is not.
     pub(super) fn clock(&self, asked: Option<&OsString>) -> Clock {
         let is_help = asked.is_some_and(|asked| asked.as_bytes().windows(4).any(|word| word == b"help"));
@@ -163,8 +168,7 @@ impl ReportOptions {
             (Some(0), _) | (None, Some(_)) => None,
             (Some(count), _) => Some(count),
         };
-        let interval = Duration::from_secs(self.interval.unwrap_or(1).into());
-        Clock { left, interval, started: Instant::now(), ticks: 0 }
+        Clock { left, interval: self.interval(), started: Instant::now(), ticks: 0 }
     }
 }
 

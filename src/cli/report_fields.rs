@@ -5,6 +5,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::report::{Fields, ReportOptions};
 use super::report_row::{Row, forms};
+use super::stats::fields;
 use super::sysfs;
 use crate::dm::{DeviceNumber, Flags, Reply, Text, limits};
 use crate::render::report::{Catalogue, Field, Group, Groups, Kind, NoValue, Value};
@@ -35,7 +36,7 @@ pub(super) static CATALOGUE: Catalogue<Row> = Catalogue {
         Group { bit: STATS, prefix: "stats_", title: "Mapped Device Statistics" },
         Group { bit: REGION, prefix: "region_", title: "Mapped Device Statistics Region Information" },
     ],
-    fields: &[NAMES, STATE, RELATIONS, PARTS],
+    fields: &[NAMES, STATE, RELATIONS, PARTS, fields::COUNTERS, fields::RATES, fields::REGIONS],
 };
 
 /// Lists the fields on standard error.

@@ -6,13 +6,14 @@ use super::failure::Failure;
 use super::mangle::Mangling;
 use super::report_fields::{self, CATALOGUE};
 use super::split_name::SplitName;
+use super::stats::sample::{Sample, Sampler};
 use crate::dm::{Command, DeviceId, DeviceNumber, Reply, Request, Text};
 use crate::render::report::{Groups, Incomplete, Report};
 use crate::render::{DeviceTree, TreeNode};
 use std::rc::Rc;
 
 /// What the fields of one row are read off. What no column needs is not there.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Row {
     /// The device's state, as `info` asks for it.
     pub(super) device: Option<Reply>,
@@ -26,6 +27,8 @@ pub(super) struct Row {
     pub(super) mangling: Mangling,
     /// Its major number, if a mapper told of it whose devices the system does not know.
     pub(super) foreign: Option<u32>,
+    /// The part of its statistics that the row is about.
+    pub(super) statistics: Option<Sample>,
 }
 
 /// Makes rows of devices, and asks for what the report needs of each.
@@ -33,6 +36,7 @@ pub(super) struct Row {
 pub(super) struct Rows {
     groups: Groups,
     tree: Option<Rc<DeviceTree>>,
+    sampler: Sampler,
 }
 
 impl Rows {
@@ -43,12 +47,26 @@ impl Rows {
         } else {
             None
         };
-        Ok(Self { groups, tree })
+        Ok(Self { groups, tree, sampler: Sampler::default() })
     }
 
-    /// The row of a device whose state is known; `None` for one that has nothing to show, having no statistics where
-    /// those are asked for.
-    pub(super) fn row(&self, ctx: &mut Context, device: Reply) -> Result<Option<Row>, Failure> {
+    /// The same, with statistics as they are asked for.
+    pub(super) fn with_statistics(
+        ctx: &mut Context,
+        groups: Groups,
+        sampler: Sampler,
+    ) -> Result<Self, Failure> {
+        Ok(Self { sampler, ..Self::new(ctx, groups)? })
+    }
+
+    /// A report begins.
+    pub(super) fn begin(&self) {
+        self.sampler.begin();
+    }
+
+    /// The rows of a device whose state is known: one, or, where statistics are asked for, one for each part of them that
+    /// is shown, none for a device without any.
+    pub(super) fn rows(&self, ctx: &mut Context, device: Reply) -> Result<Vec<Row>, Failure> {
         let dev = device.device.dev.unwrap_or_default();
         let mut row = Row { mangling: ctx.mangling, tree: self.tree.clone(), ..Row::default() };
         row.foreign = ctx.client()?.is_mapper().then_some(dev.major);
@@ -63,9 +81,14 @@ impl Rows {
             let (name, uuid) = (ctx.shown_name(&device.device.name), ctx.shown_name(&device.device.uuid));
             row.split = Some(SplitName::of_device(&name, &uuid));
         }
+        let (id, name) = (DeviceId::by_number(dev), ctx.shown_name(&device.device.name));
         row.device = Some(device);
-        let wants_statistics = self.groups.overlaps(report_fields::STATS.with(report_fields::REGION));
-        Ok(Some(row).filter(|_| !wants_statistics))
+        if !self.groups.overlaps(report_fields::STATS.with(report_fields::REGION)) {
+            return Ok(vec![row]);
+        }
+        let counters = self.groups.overlaps(report_fields::STATS);
+        let samples = self.sampler.samples(ctx, &id, &name, counters)?;
+        Ok(samples.into_iter().map(|sample| Row { statistics: Some(sample), ..row.clone() }).collect())
     }
 }
 
@@ -102,10 +125,11 @@ impl Filter {
 
     /// Whether the device is one of them.
     pub(super) fn selects(&self, ctx: &mut Context, device: Reply) -> Result<bool, Failure> {
-        match self.rows.row(ctx, device)? {
-            Some(row) => self.report.selects(&row).map_err(Failure::from),
-            None => Ok(false),
+        let mut selected = false;
+        for row in self.rows.rows(ctx, device)? {
+            selected |= self.report.selects(&row)?;
         }
+        Ok(selected)
     }
 }
 

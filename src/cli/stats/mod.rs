@@ -4,16 +4,20 @@
 //! a command looks at is that command's business.
 
 mod create;
+pub(super) mod fields;
 mod filemap;
 mod groups;
 mod regions;
+mod report;
+pub(super) mod sample;
 mod target;
 
 use super::Run;
 use super::context::Context;
 use super::failure::Failure;
 use super::output::complain;
-use super::selector::{Selected, Selector, all, number};
+use super::report::ReportOptions;
+use super::selector::{Selected, Selector, number};
 use super::version::Version;
 use crate::render::{NoUnits, Units};
 use clap::Args;
@@ -126,6 +130,45 @@ pub(super) struct Stats {
     #[arg(long, value_name = "UNITS", value_parser = units)]
     units: Option<Units>,
 
+    /// Times in histograms as numbers of nanoseconds
+    #[arg(long)]
+    notimesuffix: bool,
+
+    /// Taken for dmsetup's sake, and of no effect there either
+    #[arg(long, hide = true)]
+    nosuffix: bool,
+
+    /// Show areas
+    #[arg(long)]
+    area: bool,
+
+    /// Show regions
+    #[arg(long)]
+    region: bool,
+
+    /// Show groups
+    #[arg(long)]
+    group: bool,
+
+    /// Show latency histograms
+    #[arg(long)]
+    histogram: bool,
+
+    /// With --histogram: parts of all requests, in percent
+    #[arg(long)]
+    relative: bool,
+
+    /// Show the counters, not what follows from them
+    #[arg(long)]
+    raw: bool,
+
+    /// The fields of a report, with commas between; + before them adds them; `help` lists them
+    #[arg(short, long, value_name = "FIELDS")]
+    options: Option<OsString>,
+
+    #[command(flatten)]
+    report: ReportOptions,
+
     #[command(flatten)]
     selector: Selector,
 }
@@ -145,7 +188,9 @@ const ACTIONS: &[Action] = &[
     Action { name: "create", about: "Make regions, of devices or where files lie", run: create::run },
     Action { name: "delete", about: "Remove regions, or a group with its regions", run: regions::delete },
     Action { name: "group", about: "Make a group of regions", run: groups::group },
+    Action { name: "list", about: "Show regions and groups", run: report::list },
     Action { name: "print", about: "Print the counters as the kernel has them", run: regions::print },
+    Action { name: "report", about: "Show what was counted since the last report", run: report::report },
     Action { name: "ungroup", about: "Remove a group and leave its regions", run: groups::ungroup },
     Action { name: "update_filemap", about: "Let a file's regions follow it", run: filemap::update },
     Action { name: "version", about: "Show the version of this program and of the driver", run: version },
@@ -185,21 +230,23 @@ impl Stats {
         self.words.get(1..).unwrap_or_default()
     }
 
+    /// Whether no device is named.
+    fn names_none(&self) -> bool {
+        self.names().is_empty() && !self.selector.is_given()
+    }
+
     /// Does something with each device that is named, or else with all; where that changes them, only if
     /// `--alldevices` says so.
     fn each_device(
         &self,
         ctx: &mut Context,
         must_name: bool,
-        act: impl FnMut(&mut Context, &Selected) -> Result<(), Failure>,
+        mut act: impl FnMut(&mut Context, &Selected) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        if !self.names().is_empty() || self.selector.is_given() {
-            return self.selector.each(ctx, self.names(), act);
-        }
-        if must_name && !self.alldevices {
+        if must_name && !self.alldevices && self.names_none() {
             return Err(Failure::classic("Please specify device(s) or use --alldevices."));
         }
-        all(ctx, act)
+        self.selector.each_given(ctx, self.names(), &mut act)
     }
 
     /// The program whose regions are meant; empty for all. Called as `dmstats`, some commands look at those of dmstats
@@ -230,9 +277,10 @@ pub(super) fn usage() -> String {
     text
 }
 
-fn help(stats: &Stats, _ctx: &mut Context) -> Result<(), Failure> {
-    for _ in 0..stats.names().len().max(1) {
-        complain(&usage());
+fn help(stats: &Stats, ctx: &mut Context) -> Result<(), Failure> {
+    complain(&usage());
+    if stats.report.columns > 0 || stats.names().first().is_some_and(|word| word == "report") {
+        report::fields(stats, ctx)?;
     }
     Ok(())
 }
