@@ -58,7 +58,7 @@ impl Called {
         match self {
             Self::Ours | Self::Dmsetup => None,
             Self::Dmstats => Some(stats::usage()),
-            Self::DevmapName => Some("Usage: devmap_name MAJOR MINOR\n".into()),
+            Self::DevmapName => Some("Usage: devmap_name <major> <minor>\n".into()),
             Self::Dmlosetup(name) => Some(format!("Usage:\n\n{name} [-d] [-o OFFSET] LOOP_DEVICE [FILE]\n")),
         }
     }
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(line("devmap_name", &["253", "0"]).unwrap(), info);
         assert_eq!(line("devmap_name", &["253:0"]).unwrap(), info);
         for words in [&[][..], &["253"], &["1", "2", "3"]] {
-            assert_eq!(line("devmap_name", words), Err(vec!["Usage: devmap_name MAJOR MINOR\n".into()]));
+            assert_eq!(line("devmap_name", words), Err(vec!["Usage: devmap_name <major> <minor>\n".into()]));
         }
     }
 

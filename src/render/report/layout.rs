@@ -98,7 +98,7 @@ impl Writer<'_> {
     }
 
     /// The width of each column, those not shown as well.
-    fn widths(&self, rows: &[Vec<Value>]) -> Vec<usize> {
+    pub(super) fn widths(&self, rows: &[Vec<Value>]) -> Vec<usize> {
         let is_full = self.layout.headings == Headings::Full;
         let widest = |(place, column): (usize, &Column)| {
             let name = if is_full { column.key.len() } else { 0 };

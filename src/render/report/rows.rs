@@ -203,6 +203,11 @@ impl<R> Report<R> {
         self.is_headed = true;
         let writer = Writer { layout: &self.layout, columns: &self.columns, classic: self.names.classic };
         writer.write(&rows, headed, &mut self.text);
+        let widths = writer.widths(&rows);
+        // A column that was wide once stays so, for rows that come one by one or again.
+        for (column, width) in self.columns.iter_mut().zip(widths) {
+            column.least_width = column.least_width.max(width);
+        }
     }
 
     fn compare(&self, one: &[Value], other: &[Value]) -> Ordering {
