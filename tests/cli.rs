@@ -20,6 +20,8 @@ mod reports;
 mod sandbox;
 #[path = "cli/state.rs"]
 mod state;
+#[path = "cli/stats.rs"]
+mod stats;
 #[path = "cli/tables.rs"]
 mod tables;
 #[path = "cli/udev.rs"]
