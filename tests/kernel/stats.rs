@@ -461,7 +461,7 @@ fn shape(outcome: Outcome) -> Outcome {
         match letter {
             '0'..='9' | '.' if text.ends_with('N') => {}
             '0'..='9' => text.push('N'),
-            ' ' if text.ends_with(' ') => {}
+            ' ' if text.ends_with([' ', ':', ',']) => {}
             other => text.push(other),
         }
     }
