@@ -1,6 +1,6 @@
 //! Which backend: the one that was asked for, or the kernel's where it may be used and the userspace mapper elsewhere.
 
-use super::{Backend, Client, Kernel, Trace, TraceStyle, User};
+use super::{Backend, Bsd, Client, Dialect, Kernel, Trace, TraceStyle, User};
 use crate::dm::{Errno, Fault};
 use crate::mapper::StateDir;
 use std::fmt;
@@ -36,6 +36,8 @@ pub enum OpenError {
     },
     /// The userspace mapper has no place for its state.
     User(Fault),
+    /// The kernel does not speak the dialect.
+    Dialect(Fault),
 }
 
 /// A client, and what its user should know of how it came about.
@@ -47,17 +49,25 @@ pub struct Opened {
     pub notice: Option<String>,
 }
 
-/// Opens the backend of that choice; the mapper's state is in the directory given, or the user's own.
+/// Opens the backend of that choice; the mapper's state is in the directory given, or the user's own. The dialect is the
+/// one of this system's kernel unless another is asked for, which only the mapper speaks.
 ///
 /// # Errors
 /// The backend cannot be had.
-pub fn open(choice: Choice, state: Option<&Path>, trace: Option<TraceStyle>) -> Result<Opened, OpenError> {
+pub fn open(
+    choice: Choice,
+    state: Option<&Path>,
+    trace: Option<TraceStyle>,
+    dialect: Option<Dialect>,
+) -> Result<Opened, OpenError> {
+    let dialect = dialect.unwrap_or(Dialect::NATIVE);
+    let open_kernel = |insist| open_kernel(insist, dialect);
     let user = || StateDir::new(state).map(User::new).map_err(OpenError::User);
     let (backend, notice): (Box<dyn Backend>, _) = match choice {
-        Choice::Kernel => (Box::new(open_kernel(true)?), None),
+        Choice::Kernel => (open_kernel(true)?, None),
         Choice::User => (Box::new(user()?), None),
         Choice::Auto => match open_kernel(false) {
-            Ok(kernel) => (Box::new(kernel), None),
+            Ok(kernel) => (kernel, None),
             Err(error) => (Box::new(user()?), Some(notice(&error))),
         },
     };
@@ -65,12 +75,23 @@ pub fn open(choice: Choice, state: Option<&Path>, trace: Option<TraceStyle>) -> 
         Some(style) => Box::new(Trace::new(backend, style, Box::new(io::stderr()))),
         None => backend,
     };
-    Ok(Opened { client: Client::new(backend), notice })
+    Ok(Opened { client: Client::new(backend, dialect), notice })
 }
 
-fn open_kernel(insist: bool) -> Result<Kernel, OpenError> {
+fn open_kernel(insist: bool, dialect: Dialect) -> Result<Box<dyn Backend>, OpenError> {
+    if dialect != Dialect::NATIVE {
+        // To another kernel its ioctl would be one of its own, with a text for a structure.
+        let reason = format!("the kernel speaks the {} dialect, not {dialect}", Dialect::NATIVE);
+        return Err(OpenError::Dialect(Fault::new(Errno::EOPNOTSUPP, reason)));
+    }
     let dev_dir = super::dev_dir();
-    Kernel::open(&dev_dir, insist).map_err(|error| OpenError::Kernel {
+    let opened: io::Result<Box<dyn Backend>> = match dialect {
+        Dialect::Netbsd => Bsd::open(&dev_dir).map(|bsd| Box::new(bsd) as _),
+        Dialect::Linux | Dialect::Proposed => {
+            Kernel::open(&dev_dir, insist).map(|kernel| Box::new(kernel) as _)
+        }
+    };
+    opened.map_err(|error| OpenError::Kernel {
         path: dev_dir.join("mapper/control"),
         errno: Errno::from_io(&error),
     })
@@ -79,7 +100,7 @@ fn open_kernel(insist: bool) -> Result<Kernel, OpenError> {
 fn notice(error: &OpenError) -> String {
     let why = match error {
         OpenError::Kernel { path, errno } => format!("{}: {errno}", path.display()),
-        OpenError::User(fault) => fault.to_string(),
+        OpenError::User(fault) | OpenError::Dialect(fault) => fault.to_string(),
     };
     format!("rdmsetup: using the userspace mapper, since the kernel's is not to be had ({why})")
 }
@@ -112,7 +133,7 @@ impl fmt::Display for OpenError {
                 writeln!(f, "{}: open failed: {errno}", path.display())?;
                 f.write_str("Failure to communicate with kernel device-mapper driver.")
             }
-            Self::User(fault) => fault.fmt(f),
+            Self::User(fault) | Self::Dialect(fault) => fault.fmt(f),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Backend;
 use crate::block::BlockDevice;
 use crate::dm::{CommandKind, DeviceId, Errno, Fault, Flags, Reply, Request, limits};
-use crate::wire::linux;
+use crate::wire::{Dialect, linux};
 use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroize;
@@ -15,6 +15,7 @@ const FIRST_BUFFER: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Client {
     backend: Box<dyn Backend>,
+    dialect: Dialect,
 }
 
 /// A request that failed: what dmsetup's line on standard error tells, and the reason that it leaves out.
@@ -31,9 +32,9 @@ pub struct CallError {
 }
 
 impl Client {
-    /// A client of that backend.
-    pub fn new(backend: Box<dyn Backend>) -> Self {
-        Self { backend }
+    /// A client of that backend, which speaks that dialect to it.
+    pub fn new(backend: Box<dyn Backend>, dialect: Dialect) -> Self {
+        Self { backend, dialect }
     }
 
     /// Sends a request and waits for its reply.
@@ -52,12 +53,11 @@ impl Client {
         let failed =
             |errno, fault| CallError { verb: request.verb(), device: request.device.clone(), errno, fault };
 
-        let number = linux::ioctl_number(kind);
+        let dialect = self.dialect;
+        let number = dialect.number(kind);
         let mut size = if linux::has_reply_data(kind) { FIRST_BUFFER } else { linux::HEADER_LEN };
         loop {
-            let encoded = linux::encode_request(sent, size);
-            let mut buffer =
-                encoded.map_err(|error| failed(Errno::EINVAL, Some(Fault::invalid(error.to_string()))))?;
+            let mut buffer = dialect.send(sent, size).map_err(|fault| failed(fault.errno, Some(fault)))?;
             size = buffer.len();
             let called = self.backend.ioctl(number, &mut buffer);
             // libdevmapper wipes its buffers so, too; the driver has wiped its own.
@@ -68,10 +68,13 @@ impl Client {
             };
             if let Err(errno) = called {
                 wipe(buffer, false);
-                return Err(failed(errno, self.backend.fault()));
+                let fault = self.backend.fault();
+                let errno =
+                    fault.as_ref().map_or_else(|| dialect.errno_from_wire(kind, errno), |fault| fault.errno);
+                return Err(failed(errno, fault));
             }
-            if linux::buffer_is_full(&buffer) {
-                size = (size * 2).max(linux::wanted_size(&buffer));
+            if let Some(wanted) = dialect.wants_more(&buffer) {
+                size = (size * 2).max(wanted);
                 wipe(buffer, false);
                 if size > limits::MAX_BUFFER {
                     let reason = format!("the reply does not fit in {} bytes", limits::MAX_BUFFER);
@@ -79,14 +82,9 @@ impl Client {
                 }
                 continue;
             }
-            let decoded = linux::decode_reply(kind, &buffer);
+            let decoded = dialect.reply(kind, &buffer);
             wipe(buffer, decoded.as_ref().is_ok_and(Reply::holds_secret));
-            let mut reply = decoded.map_err(|error| {
-                failed(
-                    Errno::EIO,
-                    Some(Fault::new(Errno::EIO, format!("the driver's reply makes no sense: {error}"))),
-                )
-            })?;
+            let mut reply = decoded.map_err(|fault| failed(fault.errno, Some(fault)))?;
             reply.flags = reply.flags.without(Flags::PATHS);
             return Ok(reply);
         }

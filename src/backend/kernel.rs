@@ -45,17 +45,26 @@ impl Backend for Kernel {
     }
 
     fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
-        let path = self.dev_dir.join("mapper").join(OsStr::from_bytes(&device.name));
-        let failed = |error: io::Error| {
-            let errno = Errno::from_io(&error);
-            Fault::new(errno, format!("cannot open \"{}\": {errno}", path.display()))
-        };
-        let file = OpenOptions::new().read(true).write(writable).open(&path).map_err(failed)?;
-        let pdev = Pdev::file(DeviceNumber::default(), &path, file, writable).map_err(failed)?;
-        Ok(Arc::new(pdev))
+        open_node(&self.dev_dir, device, writable)
     }
 
     fn commit(&mut self) -> Result<(), Fault> {
         Ok(())
     }
+}
+
+/// A kernel's device as something to read and write, through its node.
+pub(super) fn open_node(
+    dev_dir: &Path,
+    device: &DeviceId,
+    writable: bool,
+) -> Result<Arc<dyn BlockDevice>, Fault> {
+    let path = dev_dir.join("mapper").join(OsStr::from_bytes(&device.name));
+    let failed = |error: io::Error| {
+        let errno = Errno::from_io(&error);
+        Fault::new(errno, format!("cannot open \"{}\": {errno}", path.display()))
+    };
+    let file = OpenOptions::new().read(true).write(writable).open(&path).map_err(failed)?;
+    let pdev = Pdev::file(DeviceNumber::default(), &path, file, writable).map_err(failed)?;
+    Ok(Arc::new(pdev))
 }

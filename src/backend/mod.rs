@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! Client ─ wire ─▶ ioctl(number, buffer) ─┬─ Kernel   the real ioctl on /dev/mapper/control
+//!                                         ├─ Bsd      NetBSD's or DragonFly's, with a property list
 //!                                         ├─ User     the mapper in this process
 //!                                         └─ Trace    any of them, shown on standard error
 //! ```
@@ -9,6 +10,7 @@
 //! A backend never prints to standard output and knows nothing of commands or columns.
 #![forbid(unsafe_code)]
 
+mod bsd;
 mod choice;
 mod client;
 pub mod cookie;
@@ -20,11 +22,14 @@ mod trace;
 pub mod udev;
 mod user;
 
+pub use bsd::{Bsd, Surroundings, System};
 pub use choice::{Choice, ChoiceError, OpenError, Opened, open};
 pub use client::{CallError, Client};
 pub use kernel::Kernel;
 pub use trace::{Trace, TraceStyle};
 pub use user::User;
+
+pub use crate::wire::{Dialect, Explanation, Field, Side};
 
 use crate::block::BlockDevice;
 use crate::dm::{DeviceId, Errno, Fault};

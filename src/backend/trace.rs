@@ -1,11 +1,11 @@
 //! Every call shown as it is made: what `--trace` puts on standard error.
 //!
-//! Wraps any backend and is one. Knows no layout: the lines come from [`crate::wire::linux::strace`].
+//! Wraps any backend and is one. Knows no layout: the lines come from [`crate::wire::show`].
 
 use super::Backend;
 use crate::block::BlockDevice;
 use crate::dm::{DeviceId, Errno, Fault};
-use crate::wire::linux::{buffer_is_full, command_of, decode_reply, is_secret, strace};
+use crate::wire::show::{self, Asked};
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ pub enum TraceStyle {
     Fields,
     /// The same, with the bytes behind each line.
     Hex,
+    /// The dictionaries of the protocol that was proposed for NetBSD, whatever the dialect in use.
+    Plist,
 }
 
 /// A backend whose calls are shown.
@@ -33,25 +35,41 @@ impl Trace {
         Self { inner, style, out }
     }
 
-    /// Writes a line, and the bytes when they are wanted. A trace that nobody reads any more is no reason to fail.
-    fn show(&mut self, mut text: String, buffer: Option<&[u8]>, hidden: bool) {
-        text.push('\n');
-        if let Some(buffer) = buffer.filter(|_| self.style == TraceStyle::Hex) {
-            text.push_str(&strace::hex_dump(buffer, hidden));
+    /// The request, as it is to be shown.
+    fn request(&self, asked: &Asked, buffer: &[u8]) -> String {
+        match self.style {
+            TraceStyle::Fields => asked.request_line(buffer) + "\n",
+            TraceStyle::Hex => asked.request_line(buffer) + "\n" + &asked.hex_dump(buffer),
+            TraceStyle::Plist => asked.request_dictionary(buffer) + "\n",
         }
+    }
+
+    /// What came back, as it is to be shown.
+    fn reply(&self, asked: &Asked, result: Result<(), Errno>, buffer: &[u8]) -> String {
+        match self.style {
+            TraceStyle::Hex if result.is_ok() => {
+                asked.reply_line(result, buffer) + "\n" + &asked.hex_dump(buffer)
+            }
+            TraceStyle::Fields | TraceStyle::Hex => asked.reply_line(result, buffer) + "\n",
+            TraceStyle::Plist => asked.reply_dictionary(result, buffer) + "\n",
+        }
+    }
+
+    /// Writes a text. A trace that nobody reads any more is no reason to fail.
+    fn write(&mut self, text: &str) {
         let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
     }
 }
 
 impl Backend for Trace {
     fn ioctl(&mut self, number: u32, buffer: &mut Vec<u8>) -> Result<(), Errno> {
-        let hidden = is_secret(buffer);
-        self.show(strace::request_line(number, buffer), Some(buffer), hidden);
+        let asked = show::ask(number, buffer);
+        let request = self.request(&asked, buffer);
+        self.write(&request);
         let result = self.inner.ioctl(number, buffer);
-        let shown = result.is_ok().then_some(buffer.as_slice());
-        // A key that nobody called a secret when asking is one all the same.
-        let hidden = hidden || shown.is_some_and(|reply| holds_secret(number, reply));
-        self.show(strace::reply_line(number, result, buffer, hidden), shown, hidden);
+        let asked = asked.answered(result, buffer);
+        let reply = self.reply(&asked, result, buffer);
+        self.write(&reply);
         result
     }
 
@@ -70,11 +88,6 @@ impl Backend for Trace {
     fn commit(&mut self) -> Result<(), Fault> {
         self.inner.commit()
     }
-}
-
-fn holds_secret(number: u32, reply: &[u8]) -> bool {
-    let kind = command_of(number).filter(|_| !buffer_is_full(reply));
-    kind.and_then(|kind| decode_reply(kind, reply).ok()).is_some_and(|reply| reply.holds_secret())
 }
 
 impl fmt::Debug for Trace {

@@ -5,9 +5,9 @@
 
 use super::Backend;
 use crate::block::BlockDevice;
-use crate::dm::{CommandKind, DeviceId, DeviceNumber, Errno, Fault, Reply, ReplyBody, Request};
+use crate::dm::{CommandKind, DeviceId, Errno, Fault, Reply, ReplyBody, Request};
 use crate::mapper::{self, LockedState, Mapper, Progress, StateDir};
-use crate::wire::linux;
+use crate::wire::{Call, linux, proplib};
 use std::sync::Arc;
 
 /// The userspace mapper over a directory of state.
@@ -52,37 +52,46 @@ impl User {
         Ok(self.session.insert(session))
     }
 
-    fn perform(&mut self, number: u32, buffer: &mut Vec<u8>) -> Result<(), Fault> {
-        let kind = linux::command_of(number).unwrap_or(CommandKind::Version);
-        let mut waiting: Option<Request> = None;
+    fn perform(&mut self, number: u32, buffer: &mut Vec<u8>) -> Result<(), (Errno, Fault)> {
+        let plain = |fault: Fault| (fault.errno, fault);
+        let kind = kind_of(number, buffer);
+        let mut waiting: Option<Call> = None;
         loop {
-            let Session { lock, mapper } = self.session(kind)?;
-            let dev = match (mapper.ioctl(number, buffer), &waiting) {
-                (Ok(Progress::Done), _) => return Ok(()),
-                (Ok(Progress::Waiting(dev)), _) => dev,
-                (Err(Errno::ENXIO), Some(request)) => {
-                    linux::encode_reply(kind, &removed(request), buffer);
-                    return Ok(());
+            let Session { lock, mapper } = self.session(kind).map_err(plain)?;
+            let dev = match mapper.ioctl(number, buffer) {
+                Ok(Progress::Done) => return Ok(()),
+                Ok(Progress::Waiting(dev)) => dev,
+                Err(errno) => {
+                    let fault = mapper.take_fault().unwrap_or_else(|| Fault::new(errno, ""));
+                    return match waiting {
+                        Some(call) if fault.errno == Errno::ENXIO => {
+                            let reply = removed(&call.request);
+                            call.answer(&reply, buffer).map_err(plain)
+                        }
+                        _ => Err((errno, fault)),
+                    };
                 }
-                (Err(errno), _) => return Err(mapper.take_fault().unwrap_or_else(|| Fault::new(errno, ""))),
             };
             // Whoever waits must let others change what it waits for.
-            let watch = lock.as_ref().map(LockedState::watch).transpose()?;
-            self.commit()?;
-            waiting = Some(ask_by_number(buffer, dev)?);
-            let watch = watch.ok_or_else(|| Fault::new(Errno::ENXIO, "there is no state to wait for"))?;
-            watch.wait()?;
+            let watch = lock.as_ref().map(LockedState::watch).transpose().map_err(plain)?;
+            self.commit().map_err(plain)?;
+            let mut call = Call::read(number, buffer).map_err(plain)?;
+            call.ask_by_number(dev, buffer).map_err(plain)?;
+            waiting = Some(call);
+            let watch =
+                watch.ok_or_else(|| plain(Fault::new(Errno::ENXIO, "there is no state to wait for")))?;
+            watch.wait().map_err(plain)?;
         }
     }
 }
 
-/// Rewrites a waiting request so that it means the same device still when that has another name.
-fn ask_by_number(buffer: &mut Vec<u8>, dev: DeviceNumber) -> Result<Request, Fault> {
-    let refused = |error: linux::WireError| Fault::new(error.errno(), error.to_string());
-    let request = linux::decode_request(CommandKind::DevWait, buffer).map_err(refused)?;
-    let request = Request { device: dev.into(), version: CommandKind::DevWait.needs(), ..request };
-    *buffer = linux::encode_request(&request, buffer.len()).map_err(refused)?;
-    Ok(request)
+/// The command that a call is of; that of a call which nobody understands does not matter.
+fn kind_of(number: u32, buffer: &[u8]) -> CommandKind {
+    // A table of Linux's may be long, and its number tells.
+    if proplib::plist_number(number).is_none() {
+        return linux::command_of(number).unwrap_or(CommandKind::Version);
+    }
+    Call::read(number, buffer).map_or(CommandKind::Version, |call| call.request.command.kind())
 }
 
 /// The end of a wait for a device that is gone: its removal was its last event.
@@ -105,8 +114,7 @@ fn is_stateless(kind: CommandKind) -> bool {
 
 impl Backend for User {
     fn ioctl(&mut self, number: u32, buffer: &mut Vec<u8>) -> Result<(), Errno> {
-        self.perform(number, buffer).map_err(|fault| {
-            let errno = fault.errno;
+        self.perform(number, buffer).map_err(|(errno, fault)| {
             self.fault = Some(fault).filter(|fault| !fault.reason.is_empty());
             errno
         })

@@ -8,7 +8,7 @@ use super::sysfs;
 use crate::backend::cookie::{Cookie, CookieError};
 use crate::backend::nodes::Nodes;
 use crate::backend::udev::{Keeper, Udev, UdevOptions};
-use crate::backend::{self, Choice, Client, TraceStyle};
+use crate::backend::{self, Choice, Client, Dialect, TraceStyle};
 use crate::dm::{Command, DeviceId, Errno, Flags, Reply, Request, Text};
 use crate::render;
 use std::env;
@@ -44,6 +44,7 @@ pub(crate) struct Context {
     choice: Choice,
     state: Option<PathBuf>,
     trace: Option<TraceStyle>,
+    dialect: Option<Dialect>,
     /// What is asked of udev; it counts until udev is first needed.
     pub(super) udev_options: UdevOptions,
     bad_cookie: bool,
@@ -103,6 +104,7 @@ impl Context {
             choice: if classic { Choice::Kernel } else { chosen },
             state: global.state.or(environment.state),
             trace: global.trace,
+            dialect: global.dialect.filter(|_| !classic),
             udev_options: environment.udev,
             bad_cookie: environment.bad_cookie,
             opened: None,
@@ -116,7 +118,7 @@ impl Context {
         let opened = match self.opened.take() {
             Some(opened) => opened,
             None => {
-                let opened = backend::open(self.choice, self.state.as_deref(), self.trace)?;
+                let opened = backend::open(self.choice, self.state.as_deref(), self.trace, self.dialect)?;
                 if let Some(notice) = &opened.notice {
                     complain(notice);
                 }

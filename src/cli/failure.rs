@@ -55,7 +55,7 @@ impl Failure {
                     "--backend user needs no driver: a device-mapper of its own, over files and disks",
                 )),
             ),
-            Self::Open(OpenError::User(fault)) => (None, Some(ours(fault))),
+            Self::Open(OpenError::User(fault) | OpenError::Dialect(fault)) => (None, Some(ours(fault))),
             Self::Call(error) => (Some(error.to_string()), error.fault.as_ref().and_then(reason)),
             Self::Load(error, device, source) => {
                 let place = error.fault.as_ref().and_then(|fault| source.locate(fault));

@@ -1,7 +1,7 @@
 //! The options that every command has.
 
 use super::mangle::{Mangling, mode};
-use crate::backend::{Choice, TraceStyle};
+use crate::backend::{Choice, Dialect, TraceStyle};
 use clap::{ArgAction, Args};
 use std::fmt;
 use std::path::PathBuf;
@@ -19,8 +19,14 @@ pub(super) struct Global {
     #[arg(long, value_name = "DIR")]
     pub(super) state: Option<PathBuf>,
 
-    /// Show each request and reply on standard error
-    #[arg(long, value_name = "fields|hex", num_args = 0..=1, require_equals = true, default_missing_value = "fields", value_parser = trace_style)]
+    /// The form of the protocol: Linux's structures, the property lists of NetBSD and DragonFly, or
+    /// those of the design before them. A kernel speaks its own alone
+    #[arg(long, value_name = "linux|netbsd|proposed")]
+    pub(super) dialect: Option<Dialect>,
+
+    /// Show each request and reply on standard error; `plist` shows property lists whatever the
+    /// dialect, see rdmsetup-protocol(7)
+    #[arg(long, value_name = "fields|hex|plist", num_args = 0..=1, require_equals = true, default_missing_value = "fields", value_parser = trace_style)]
     pub(super) trace: Option<TraceStyle>,
 
     /// Show the device after the command
@@ -48,13 +54,14 @@ fn trace_style(word: &str) -> Result<TraceStyle, NoStyle> {
     match word {
         "fields" => Ok(TraceStyle::Fields),
         "hex" => Ok(TraceStyle::Hex),
+        "plist" => Ok(TraceStyle::Plist),
         _ => Err(NoStyle(word.into())),
     }
 }
 
 impl fmt::Display for NoStyle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\" is not a style of tracing: fields or hex", self.0)
+        write!(f, "\"{}\" is not a style of tracing: fields, hex or plist", self.0)
     }
 }
 

@@ -1,8 +1,11 @@
 //! The mapper's front: an ioctl number and a buffer, as a driver gets them.
 
-use super::{Mapper, VERSION};
+use super::{MAJOR, Mapper, VERSION};
 use crate::dm::{DeviceNumber, Errno, Fault, Reply};
-use crate::wire::linux;
+use crate::wire::{Call, Driver};
+
+/// What the dialects need to know of the mapper.
+const DRIVER: Driver = Driver { version: VERSION, major: MAJOR };
 
 /// What became of an ioctl that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,41 +27,32 @@ pub enum Outcome {
 }
 
 impl Mapper {
-    /// Performs the ioctl of that number on a buffer that holds a request.
+    /// Performs the ioctl of that number on a buffer that holds a request, and puts the reply there: in the dialect that
+    /// the number and the buffer are of.
     ///
     /// As in Linux the buffer's own length bounds the reply, a reply that does not fit comes back as `BUFFER_FULL`, and
-    /// the mapper's version is written into the buffer even when the version asked for is refused.
+    /// the mapper's version is written into the buffer even when the version asked for is refused. A reply that is a
+    /// property list takes the request's place, as long as it needs to be, its closing NUL with it.
     ///
     /// # Errors
-    /// The number that Linux would return; [`Mapper::take_fault`] then has the reason.
-    pub fn ioctl(&mut self, number: u32, buffer: &mut [u8]) -> Result<Progress, Errno> {
+    /// The number that a driver of the dialect would return; [`Mapper::take_fault`] then has Linux's, and the reason.
+    pub fn ioctl(&mut self, number: u32, buffer: &mut Vec<u8>) -> Result<Progress, Errno> {
         self.fault = None;
-        self.answer(number, buffer).map_err(|fault| {
-            let errno = fault.errno;
+        self.answer(number, buffer).map_err(|(errno, fault)| {
             self.fault = Some(fault);
             errno
         })
     }
 
-    fn answer(&mut self, number: u32, buffer: &mut [u8]) -> Result<Progress, Fault> {
-        let unknown = || Fault::new(Errno::ENOTTY, format!("ioctl {number:#x} is not device-mapper's"));
-        let kind = linux::command_of(number).ok_or_else(unknown)?;
-        let refused = |error: linux::WireError| Fault::new(error.errno(), error.to_string());
-        let served = linux::check_version(buffer, VERSION);
-        let request = linux::decode_request(kind, buffer);
-        linux::write_version(buffer, VERSION);
-        served.map_err(refused)?;
-        match request.map_err(refused).and_then(|request| self.perform(&request)) {
+    fn answer(&mut self, number: u32, buffer: &mut Vec<u8>) -> Result<Progress, (Errno, Fault)> {
+        let mut call = Call::receive(number, buffer, DRIVER).map_err(|fault| (fault.errno, fault))?;
+        match self.perform(&call.request) {
             Ok(Outcome::Reply(reply)) => {
-                linux::encode_reply(kind, &reply, buffer);
+                call.answer(&reply, buffer).map_err(|fault| (fault.errno, fault))?;
                 Ok(Progress::Done)
             }
             Ok(Outcome::Waiting(dev)) => Ok(Progress::Waiting(dev)),
-            Err(fault) => {
-                // A request with a secret in it is not left lying about, whatever came of it.
-                linux::wipe_secret(buffer);
-                Err(fault)
-            }
+            Err(fault) => Err((call.refuse(&fault, buffer), fault)),
         }
     }
 }

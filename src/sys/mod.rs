@@ -9,4 +9,5 @@ pub mod clock;
 pub mod control;
 pub mod fiemap;
 pub mod interrupt;
+pub mod plistref;
 pub mod semaphore;

@@ -8,6 +8,7 @@
 
 mod deps;
 mod error;
+mod explain;
 mod field;
 mod header;
 mod ioctl;
@@ -21,6 +22,7 @@ mod target_spec;
 mod versions;
 
 pub use error::{Flaw, WireError};
+pub use explain::explain;
 pub use header::{HEADER_LEN, buffer_is_full, is_secret, wanted_size};
 pub use ioctl::{command_of, has_reply_data, ioctl_number, takes_no_data};
 pub use reply::{decode_reply, encode_reply, wipe_secret};

@@ -49,8 +49,17 @@ pub fn hex_dump(buffer: &[u8], hidden: bool) -> String {
     let last = buffer[..size].iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     let least = if hidden { HEADER_USED } else { HEADER_LEN };
     let end = if hidden { least } else { last.max(least) }.min(buffer.len());
+    let mut dump = hex_rows(&buffer[..end]);
+    if hidden && size > end {
+        dump.push_str(" | <hidden>\n");
+    }
+    dump
+}
+
+/// The bytes, sixteen a line, with the text that they may be beside them.
+pub fn hex_rows(bytes: &[u8]) -> String {
     let mut dump = String::new();
-    for (index, row) in buffer[..end].chunks(16).enumerate() {
+    for (index, row) in bytes.chunks(16).enumerate() {
         let mut hex = String::new();
         for (column, byte) in row.iter().enumerate() {
             let gap = if column == 8 { "  " } else { " " };
@@ -60,9 +69,6 @@ pub fn hex_dump(buffer: &[u8], hidden: bool) -> String {
         let shown = |&byte: &u8| if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '.' };
         let text: String = row.iter().map(shown).collect();
         let _ = writeln!(dump, " | {:05x} {hex:<49}  {text:<16} |", index * 16);
-    }
-    if hidden && size > end {
-        dump.push_str(" | <hidden>\n");
     }
     dump
 }
