@@ -10,6 +10,8 @@ mod concise;
 mod contract;
 #[path = "cli/data.rs"]
 mod data;
+#[path = "cli/decode.rs"]
+mod decode;
 #[path = "cli/devices.rs"]
 mod devices;
 #[path = "cli/options.rs"]

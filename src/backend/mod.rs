@@ -29,7 +29,7 @@ pub use kernel::Kernel;
 pub use trace::{Trace, TraceStyle};
 pub use user::User;
 
-pub use crate::wire::{Dialect, Explanation, Field, Side};
+pub use crate::wire::{Dialect, Explanation, Field, Side, explain};
 
 use crate::block::BlockDevice;
 use crate::dm::{DeviceId, Errno, Fault};

@@ -63,10 +63,10 @@ pub(super) fn check(request: &Request, around: &Surroundings) -> Result<(), Faul
             check_name(new)
         }
         Command::TableLoad(table) => {
-            let lines = table.lines.iter().enumerate();
-            lines
-                .map(|(number, line)| check_line(line, around).map_err(|fault| fault.at_line(number)))
-                .collect()
+            let mut lines = table.lines.iter().enumerate();
+            lines.try_for_each(|(number, line)| {
+                check_line(line, around).map_err(|fault| fault.at_line(number))
+            })
         }
         Command::Version
         | Command::RemoveAll

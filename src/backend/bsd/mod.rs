@@ -150,10 +150,8 @@ impl Bsd {
         let outcome = match self.around.system {
             System::NetBsd => proplib::outcome(&sent, &got, self.around.superuser),
             // Here an error was returned; a refused version alone was not.
-            System::DragonFly => match proplib::outcome(&sent, &got, true) {
-                Outcome::Version => Outcome::Version,
-                _ => Outcome::Done,
-            },
+            System::DragonFly if proplib::outcome(&sent, &got, true) == Outcome::Version => Outcome::Version,
+            System::DragonFly => Outcome::Done,
         };
         outcome.fault(&request.device).map_or(Ok((outcome, got)), Err)
     }

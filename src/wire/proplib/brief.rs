@@ -17,14 +17,12 @@ fn write_dict(out: &mut String, dict: &Dict, hidden: bool, is_top: bool) {
     for (index, (key, value)) in dict.iter().enumerate() {
         out.push_str(if index == 0 { "" } else { ", " });
         let _ = write!(out, "{}=", key.escape_ascii());
-        match value {
-            Value::Integer(flags) if is_top && *key == SHIPPED.flags.name && flags.to_u32().is_some() => {
-                let _ = write!(out, "{}", Flags(flags.to_u32().unwrap_or(0)));
-            }
-            value => {
-                let within = is_top && *key != SHIPPED.data.name && *key != SHIPPED.message.name;
-                write_value(out, value, hidden && !within);
-            }
+        let flags = value.as_integer().and_then(Integer::to_u32).filter(|_| *key == SHIPPED.flags.name);
+        if let Some(flags) = flags.filter(|_| is_top) {
+            let _ = write!(out, "{}", Flags(flags));
+        } else {
+            let within = is_top && *key != SHIPPED.data.name && *key != SHIPPED.message.name;
+            write_value(out, value, hidden && !within);
         }
     }
     out.push('}');

@@ -96,7 +96,7 @@ fn explain_data(vocabulary: &Vocabulary, data: &Value, fields: &mut Vec<Field>) 
                 let means = format!("a device under the table: {dev}");
                 fields.push(Field { path, at: None, value: shown(value), means });
             }
-            value => {
+            Value::Bool(_) | Value::String(_) | Value::Data(_) | Value::Array(_) => {
                 let key = path.rsplit('.').next().map(Text::from);
                 let known = key.as_ref().and_then(find);
                 let plain = "a text: the new name of rename, a geometry, or an answer to a message";

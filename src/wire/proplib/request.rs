@@ -10,13 +10,14 @@ use crate::dm::{Command, CommandKind, DeviceId, Errno, Fault, Flags, Line, Reque
 /// The word by which a request goes where commands have words.
 pub(super) fn word_for(request: &Request) -> Option<&'static Word> {
     let kind = request.command.kind();
-    let wanted = match kind {
-        CommandKind::DevSuspend if request.flags.contains(Flags::SUSPEND) => "suspend",
-        CommandKind::DevSuspend => "resume",
-        CommandKind::TableStatus if request.flags.contains(Flags::STATUS_TABLE) => "table",
-        kind => WORDS.iter().find(|word| word.kind == kind)?.word,
+    let wanted = if kind == CommandKind::DevSuspend {
+        Some(if request.flags.contains(Flags::SUSPEND) { "suspend" } else { "resume" })
+    } else if kind == CommandKind::TableStatus && request.flags.contains(Flags::STATUS_TABLE) {
+        Some("table")
+    } else {
+        None
     };
-    word_of(wanted.as_bytes())
+    wanted.map_or_else(|| WORDS.iter().find(|word| word.kind == kind), |wanted| word_of(wanted.as_bytes()))
 }
 
 /// The request as a dictionary.
