@@ -75,7 +75,7 @@ pub fn open(
         Some(style) => Box::new(Trace::new(backend, style, Box::new(io::stderr()))),
         None => backend,
     };
-    Ok(Opened { client: Client::new(backend, dialect), notice })
+    Ok(Opened { client: Client::speaking(backend, dialect), notice })
 }
 
 fn open_kernel(insist: bool, dialect: Dialect) -> Result<Box<dyn Backend>, OpenError> {

@@ -32,8 +32,13 @@ pub struct CallError {
 }
 
 impl Client {
+    /// A client of that backend, which speaks Linux's dialect to it.
+    pub fn new(backend: Box<dyn Backend>) -> Self {
+        Self::speaking(backend, Dialect::Linux)
+    }
+
     /// A client of that backend, which speaks that dialect to it.
-    pub fn new(backend: Box<dyn Backend>, dialect: Dialect) -> Self {
+    pub fn speaking(backend: Box<dyn Backend>, dialect: Dialect) -> Self {
         Self { backend, dialect }
     }
 

@@ -125,7 +125,7 @@ fn bench(answers: Vec<Answer>, system: System, superuser: bool) -> Bench {
     let is_disk = |path: &[u8]| path.starts_with(b"/dev/wd") || path.starts_with(b"/dev/this");
     let around = Surroundings { system, superuser, major: 169, is_disk };
     let bsd = Bsd::over(Box::new(node), around, Path::new("/dev"));
-    Bench { client: Client::new(Box::new(bsd), Dialect::Netbsd), log }
+    Bench { client: Client::speaking(Box::new(bsd), Dialect::Netbsd), log }
 }
 
 impl Drop for Bench {

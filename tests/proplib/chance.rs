@@ -4,9 +4,10 @@
 #![allow(unsafe_code, reason = "a counting allocator is an unsafe trait")]
 
 use crate::vectors::scenario;
+use rdmsetup::dm::CommandKind;
 use rdmsetup::mapper::Mapper;
 use rdmsetup::wire::proplib::{self, MAX_REQUEST, MEMORY_PER_BYTE, PROPOSED, SHIPPED};
-use rdmsetup::wire::{explain, show};
+use rdmsetup::wire::{Side, explain, show};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -116,65 +117,83 @@ const PIECES: &[&[u8]] = &[
     b"<true/>",
 ];
 
-#[test]
-fn a_million_damaged_dictionaries_hurt_nobody() {
-    let tries: usize = std::env::var("PLIST_TRIES").map_or(1_000_000, |tries| tries.parse().unwrap());
+/// How many texts were tried, how many of them were dictionaries, and how many of these the mapper carried out.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    tried: usize,
+    read: usize,
+    performed: usize,
+}
+
+/// Tries so many texts, damaged as the seed has it, or as many as there is time for.
+fn try_texts(texts: &[Vec<u8>], seed: u64, tries: usize) -> Tally {
     let begun = Instant::now();
-    let mut texts: Vec<Vec<u8>> = ["", "forms"]
-        .into_iter()
-        .flat_map(scenario)
-        .flat_map(|step| [Some(step.request), step.reply])
-        .flatten()
-        .collect();
-    texts.extend(scenario("more/stripemany").into_iter().map(|step| step.request));
-    let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
+    let mut chance = Chance(seed);
     let mut mapper = Mapper::new();
-    let (mut read, mut performed, mut done) = (0, 0, 0);
+    let mut tally = Tally::default();
     for round in 0..tries {
         if round % 256 == 0 && begun.elapsed() > LIMIT {
             break;
         }
-        let mut text = texts[chance.below(texts.len())].clone();
-        chance.damage(&mut text, PIECES);
-        let (parsed, peak) = peak_of(|| proplib::parse(&text, MAX_REQUEST));
-        assert!(
-            peak <= MEMORY_PER_BYTE * text.len() + 1024,
-            "{peak} bytes for {}: {}",
-            text.len(),
-            text.escape_ascii()
-        );
-        done += 1;
-        let Ok(dict) = parsed else { continue };
-        read += 1;
-        let kind = rdmsetup::dm::CommandKind::ALL[chance.below(19)];
-        for vocabulary in [&SHIPPED, &PROPOSED] {
-            if let Ok(reply) = proplib::decode_reply(vocabulary, kind, &dict) {
-                let again = proplib::encode_reply(vocabulary, kind, &reply, proplib::Dict::default());
-                let _ = proplib::decode_reply(vocabulary, kind, &again);
-            }
-        }
-        // Each is a request to the mapper; only what it reads as one gets that far.
-        let number =
-            if chance.below(3) == 0 { proplib::proposed_number(kind) } else { proplib::shipped_number() };
-        let (_, peak) = peak_of(|| {
-            let asked = show::ask(number, &text);
-            let _ = (
-                asked.request_line(&text),
-                asked.request_dictionary(&text),
-                explain(&text, None, rdmsetup::wire::Side::Reply),
-            );
-        });
-        assert!(peak <= 8 * MEMORY_PER_BYTE * text.len() + 65536, "{peak} bytes to show {}", text.len());
-        let mut buffer = text.clone();
-        if mapper.ioctl(number, &mut buffer).is_ok() {
-            performed += 1;
-        }
         if round % 4096 == 0 {
             mapper = Mapper::new();
         }
+        let mut text = texts[chance.below(texts.len())].clone();
+        chance.damage(&mut text, PIECES);
+        try_text(&text, &mut chance, &mut mapper, &mut tally);
     }
-    assert!(read > done / 20 && performed > done / 200, "{done} tries, {read} read, {performed} performed");
-    assert!(done >= tries.min(100_000), "only {done} tries in {LIMIT:?}");
+    tally
+}
+
+fn try_text(text: &[u8], chance: &mut Chance, mapper: &mut Mapper, tally: &mut Tally) {
+    let (parsed, peak) = peak_of(|| proplib::parse(text, MAX_REQUEST));
+    assert!(
+        peak <= MEMORY_PER_BYTE * text.len() + 1024,
+        "{peak} for {}: {}",
+        text.len(),
+        text.escape_ascii()
+    );
+    tally.tried += 1;
+    let Ok(dict) = parsed else { return };
+    tally.read += 1;
+    let kind = CommandKind::ALL[chance.below(CommandKind::ALL.len())];
+    for vocabulary in [&SHIPPED, &PROPOSED] {
+        if let Ok(reply) = proplib::decode_reply(vocabulary, kind, &dict) {
+            let again = proplib::encode_reply(vocabulary, kind, &reply, proplib::Dict::default());
+            let _ = proplib::decode_reply(vocabulary, kind, &again);
+        }
+    }
+    // Each is a request to the mapper; only what it reads as one gets that far.
+    let is_proposed = chance.below(3) == 0;
+    let number = if is_proposed { proplib::proposed_number(kind) } else { proplib::shipped_number() };
+    let (_, peak) = peak_of(|| {
+        let asked = show::ask(number, text);
+        let _ = (asked.request_line(text), asked.request_dictionary(text), explain(text, None, Side::Reply));
+    });
+    assert!(peak <= 8 * MEMORY_PER_BYTE * text.len() + 65536, "{peak} bytes to show {}", text.len());
+    tally.performed += usize::from(mapper.ioctl(number, &mut text.to_vec()).is_ok());
+}
+
+#[test]
+fn a_million_damaged_dictionaries_hurt_nobody() {
+    let tries: usize = std::env::var("PLIST_TRIES").map_or(1_000_000, |tries| tries.parse().unwrap());
+    let steps = ["", "forms", "more/stripemany"].into_iter().flat_map(scenario);
+    let texts: Vec<Vec<u8>> = steps.flat_map(|step| [Some(step.request), step.reply]).flatten().collect();
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get().min(8));
+    let tallies: Vec<Tally> = std::thread::scope(|scope| {
+        let texts = &texts;
+        let share = tries.div_ceil(threads);
+        let seeds = (1..=threads as u64).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let running: Vec<_> = seeds.map(|seed| scope.spawn(move || try_texts(texts, seed, share))).collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let sum = |what: fn(&Tally) -> usize| tallies.iter().map(what).sum::<usize>();
+    let (tried, read, performed) = (sum(|t| t.tried), sum(|t| t.read), sum(|t| t.performed));
+    assert!(
+        read > tried / 20 && performed > tried / 200,
+        "{tried} tries, {read} read, {performed} performed"
+    );
+    assert!(tried >= tries.min(100_000), "only {tried} tries in {LIMIT:?}");
 }
 
 #[test]

@@ -225,7 +225,7 @@ fn traced(dialect: Dialect, style: TraceStyle, requests: &[Request]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let paper = Paper::default();
     let user: Box<dyn Backend> = Box::new(User::new(StateDir::new(Some(directory.path())).unwrap()));
-    let mut client = Client::new(Box::new(Trace::new(user, style, Box::new(paper.clone()))), dialect);
+    let mut client = Client::speaking(Box::new(Trace::new(user, style, Box::new(paper.clone()))), dialect);
     for request in requests {
         let _ = client.perform(request);
     }

@@ -111,12 +111,12 @@ fn completed(dict: &Dict) -> Dict {
     }
     // What kills the driver is an empty text here.
     if let Some(Value::Array(lines)) = dict.get("cmd_data").cloned() {
-        let with_params = |line: Value| match line {
-            Value::Dict(mut line) if line.get("type").is_some() && line.get("params").is_none() => {
+        let with_params = |line: Value| {
+            let Value::Dict(mut line) = line else { return line };
+            if line.get("type").is_some() && line.get("params").is_none() {
                 line.set("params", Value::String("".into()));
-                Value::Dict(line)
             }
-            other => other,
+            Value::Dict(line)
         };
         dict.set("cmd_data", Value::Array(lines.into_iter().map(with_params).collect()));
     }
