@@ -1,4 +1,4 @@
-//! Programs that know dmsetup and nothing else: lvm, cryptsetup and their scripts, with our program at dmsetup's path.
+//! Programs that know dmsetup and nothing else: lvm, fsadm, cryptsetup and their scripts, with our program at dmsetup's path.
 
 use crate::guest;
 use std::fs;
@@ -28,6 +28,8 @@ dmsetup table secret
 dmsetup info secret
 cryptsetup status secret
 mkfs.ext4 -q /dev/vg/one
+lvextend -q -r -L +4M vg/one >/dev/null 2>&1
+fsadm -n check /dev/vg/one >/dev/null 2>&1
 mount /dev/vg/one /dev/shm/mnt
 blkdeactivate -u -l retry
 dmsetup ls
@@ -48,7 +50,7 @@ fn play() -> String {
 
 #[test]
 fn lvm_cryptsetup_and_blkdeactivate_do_not_notice() {
-    let programs = ["lvm", "cryptsetup", "blkdeactivate", "mkfs.ext4"];
+    let programs = ["lvm", "cryptsetup", "blkdeactivate", "fsadm", "mkfs.ext4"];
     guest::run_with("clients::lvm_cryptsetup_and_blkdeactivate_do_not_notice", &[], &programs, || {
         let expected = play();
         // The guest's files are its own: the host keeps its dmsetup.
