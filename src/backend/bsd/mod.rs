@@ -64,7 +64,9 @@ impl Bsd {
     pub fn open(dev_dir: &Path) -> io::Result<Self> {
         let path = dev_dir.join("mapper/control");
         let node = OpenOptions::new().read(true).write(true).open(&path)?;
-        let major = nix::sys::stat::major(node.metadata()?.rdev());
+        // `major` of their sys/types.h: 12 bits on NetBSD, 8 on DragonFly.
+        let bits = if cfg!(target_os = "dragonfly") { 0xff } else { 0xfff };
+        let major = node.metadata()?.rdev() >> 8 & bits;
         let is_disk = |path: &[u8]| {
             let disk = fs::metadata(OsStr::from_bytes(path));
             // DragonFly has no block devices: there a disk is a character device.
