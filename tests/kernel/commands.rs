@@ -4,6 +4,7 @@
 use crate::guest;
 use std::ffi::OsString;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -50,6 +51,25 @@ pub(crate) fn run_with(program: &str, name: &str, line: &str, environment: &[(&s
     let first_error =
         first_error.strip_prefix(name).map_or(first_error.clone(), |rest| format!("PROGRAM{rest}"));
     Outcome { status: output.status.code(), stdout: text(&output.stdout), first_error }
+}
+
+/// What [`left_behind`] tells of, in the place of command lines.
+pub(crate) const LEFT_BEHIND: [&str; 3] = ["(the devices left behind)", "(their tables)", "(their nodes)"];
+
+/// What a scenario leaves: devices, tables and nodes, seen by dmsetup whoever made them.
+pub(crate) fn left_behind() -> [Outcome; 3] {
+    let look = |line| run("/usr/sbin/dmsetup", "dmsetup", line);
+    let mut nodes: Vec<String> = std::fs::read_dir("/dev/mapper")
+        .unwrap()
+        .map(|node| {
+            let node = node.unwrap();
+            let metadata = node.metadata().unwrap();
+            format!("{:?} {:o} {}:{}", node.file_name(), metadata.mode(), metadata.uid(), metadata.gid())
+        })
+        .collect();
+    nodes.sort();
+    let nodes = Outcome { status: None, stdout: nodes.join("\n"), first_error: String::new() };
+    [look("--manglename none info"), look("--manglename none table"), nodes]
 }
 
 /// The words of a line; double quotes hold blanks, `\n` in them is a new line.
@@ -316,7 +336,8 @@ fn dmsetup_and_rdmsetup_say_the_same() {
         let (mut lines, mut faults) = (0, Vec::new());
         for (scenario, script) in SCENARIOS {
             let play = |program: &str, name: &str| -> Vec<Outcome> {
-                let outcomes = script.iter().map(|line| run(program, name, line)).collect();
+                let mut outcomes: Vec<Outcome> = script.iter().map(|line| run(program, name, line)).collect();
+                outcomes.extend(left_behind());
                 run("/usr/sbin/dmsetup", "dmsetup", "remove_all -f");
                 outcomes
             };
@@ -324,7 +345,7 @@ fn dmsetup_and_rdmsetup_say_the_same() {
             run("/usr/sbin/dmsetup", "dmsetup", "target-version zero");
             let theirs = play("/usr/sbin/dmsetup", "dmsetup");
             let ours = play(env!("CARGO_BIN_EXE_rdmsetup"), "rdmsetup");
-            for ((line, expected), outcome) in script.iter().zip(theirs).zip(ours) {
+            for ((line, expected), outcome) in script.iter().chain(&LEFT_BEHIND).zip(theirs).zip(ours) {
                 lines += 1;
                 let listed = DIFFERENCES.iter().any(|(listed, _)| listed == line);
                 if (expected == outcome) == listed {
