@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 use arbitrary::{Arbitrary, Unstructured};
+use rdmsetup::block::BlockDevice;
 use rdmsetup::dm::{
     Bytes, Command, CommandKind, DeviceId, DeviceNumber, Errno, Flags, Reply, Request, Sectors, SourceTable,
     Text,
@@ -35,7 +36,7 @@ impl Bench {
     fn ask(&mut self, request: &Request) -> Result<Reply, Errno> {
         match self.mapper.perform(request) {
             Ok(Outcome::Reply(reply)) => Ok(reply),
-            Ok(Outcome::Waiting(dev)) => panic!("{request:?} waits for {dev}"),
+            Ok(Outcome::Waiting(dev, _)) => panic!("{request:?} waits for {dev}"),
             Err(fault) => {
                 assert!(!fault.reason.is_empty(), "{request:?}: a refusal without a reason");
                 Err(fault.errno)
@@ -198,7 +199,14 @@ fn a_suspended_or_read_only_device_says_so() {
     let volume = open(&mut bench, false).unwrap();
     assert_eq!(volume.write_at(b"x", Bytes(0)), Err(Errno::EROFS));
     bench.ask(&Request::suspend(DeviceId::by_name("ro"))).unwrap();
-    assert_eq!(open(&mut bench, false).unwrap_err(), Errno::EAGAIN);
+    assert!(bench.mapper.is_suspended(&DeviceId::by_name("ro")).unwrap());
+    let reader = std::thread::spawn(move || volume.read_at(&mut [0; 512], Bytes(0)));
+    let later = open(&mut bench, false).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert!(!reader.is_finished(), "I/O of a suspended device waits");
+    bench.ask(&Request::resume(DeviceId::by_name("ro"))).unwrap();
+    assert_eq!(reader.join().unwrap(), Ok(()));
+    assert_eq!(later.read_at(&mut [0; 512], Bytes(0)), Ok(()));
 }
 
 #[test]

@@ -8,14 +8,22 @@ use arbtest::{arbitrary, arbtest};
 use rdmsetup::block::{Pdev, PdevSource};
 use rdmsetup::dm::limits::TYPE_NAME_LEN;
 use rdmsetup::dm::{DeviceNumber, Errno, Fault, Line, Sectors, SourceTable, Text};
-use rdmsetup::target::{self, Init, Mapping, Operation, TARGETS, Target, TargetType};
+use rdmsetup::target::{self, Events, Init, Mapping, Operation, TARGETS, Target, TargetType};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 const OPERATIONS: [Operation; 4] =
     [Operation::Read, Operation::Write, Operation::Discard, Operation::WriteZeroes];
+
+/// Nobody who hears of events.
+#[derive(Debug)]
+struct Silence;
+
+impl Events for Silence {
+    fn signal(&self) {}
+}
 
 /// Opens a small file for whatever looks like a device, one for each name; `nope` is not there.
 #[derive(Debug, Default)]
@@ -50,7 +58,9 @@ impl Files {
         arguments: &[Text],
     ) -> Result<Box<dyn Target>, Fault> {
         let (start, length) = (Sectors(0), Sectors(length));
-        (target.init)(&mut Init { target, start, length, arguments, read_only: false, pdevs: self })
+        let events = Weak::<Silence>::new();
+        let (read_only, serves) = (false, false);
+        (target.init)(&mut Init { target, start, length, arguments, read_only, pdevs: self, events, serves })
     }
 
     /// The name under which a device was opened, as one word.

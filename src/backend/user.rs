@@ -6,7 +6,7 @@
 use super::Backend;
 use crate::block::BlockDevice;
 use crate::dm::{CommandKind, DeviceId, Errno, Fault, Reply, ReplyBody, Request};
-use crate::mapper::{self, LockedState, Mapper, Progress, StateDir};
+use crate::mapper::{self, LockedState, Mapper, Progress, StateDir, Waiting};
 use crate::wire::{Call, linux, proplib};
 use std::sync::Arc;
 
@@ -60,7 +60,12 @@ impl User {
             let Session { lock, mapper } = self.session(kind).map_err(plain)?;
             let dev = match mapper.ioctl(number, buffer) {
                 Ok(Progress::Done) => return Ok(()),
-                Ok(Progress::Waiting(dev)) => dev,
+                Ok(Progress::Waiting(dev, Waiting::Event)) => dev,
+                Ok(Progress::Waiting(dev, Waiting::Idle | Waiting::Flush)) => {
+                    // Only this thread reads and writes, and it is here.
+                    mapper.cancel_suspend(dev);
+                    return Err(plain(Fault::new(Errno::EBUSY, "the device's own I/O is in flight")));
+                }
                 Err(errno) => {
                     let fault = mapper.take_fault().unwrap_or_else(|| Fault::new(errno, ""));
                     return match waiting {
@@ -129,7 +134,15 @@ impl Backend for User {
     }
 
     fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
-        self.session(CommandKind::DevStatus)?.mapper.volume(device, writable)
+        let mapper = &mut self.session(CommandKind::DevStatus)?.mapper;
+        if mapper.is_suspended(device)? {
+            // Nobody could resume it while this process has the lock.
+            return Err(Fault::new(
+                Errno::EAGAIN,
+                format!("\"{}\" is suspended: resume it first", device.name),
+            ));
+        }
+        Ok(Arc::new(mapper.volume(device, writable)?))
     }
 
     fn commit(&mut self) -> Result<(), Fault> {

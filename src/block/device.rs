@@ -1,7 +1,11 @@
 //! The one interface of storage.
 
+use super::{Access, Extent, FlushFailure};
 use crate::dm::{Bytes, Errno, SECTOR_SIZE};
 use std::fmt::Debug;
+
+/// What is done with each extent of a range. A failure must be the device's: it may become an event.
+pub type Visit<'a> = dyn FnMut(Extent<'_>) -> Result<(), Errno> + 'a;
 
 /// Storage of a fixed size that is read and written at byte positions, by many threads at once.
 ///
@@ -31,8 +35,20 @@ pub trait BlockDevice: Debug + Send + Sync {
     /// Makes the range read as zeros; `may_unmap` permits a hole.
     fn write_zeroes(&self, at: Bytes, length: Bytes, may_unmap: bool) -> Result<(), Errno>;
 
+    /// Hands over the extents of a range in order, for I/O that moves their bytes without copying them. The device
+    /// counts the I/O as in flight until this returns, so the visitor waits for nobody: not for a client, nor for
+    /// another call to this device.
+    ///
+    /// # Errors
+    /// EROFS for writing what is read-only; the errno of a part that fails, or what the visitor returned. The extents
+    /// before it have been visited.
+    fn extents(&self, access: Access, at: Bytes, length: Bytes, visit: &mut Visit<'_>) -> Result<(), Errno>;
+
     /// Brings what was written before to stable storage.
     fn flush(&self) -> Result<(), Errno>;
+
+    /// The last flush that failed, whoever had asked for it.
+    fn flush_failure(&self) -> Option<FlushFailure>;
 
     /// Whether the range's first bytes are stored or a hole, and for how many bytes that holds (at least 1, at most
     /// `length`).

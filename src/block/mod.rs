@@ -5,7 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod device;
+mod extent;
+mod failures;
 mod pdev;
+mod volumes;
 
-pub use device::{Allocation, BlockDevice};
+pub use device::{Allocation, BlockDevice, Visit};
+pub use extent::{Access, Extent, Medium};
+pub use failures::{FlushFailure, FlushFailures, Told};
 pub use pdev::{Pdev, PdevSource};
+pub use volumes::{VolumeInfo, Volumes};

@@ -4,7 +4,7 @@
 //! one descriptor serves any number of threads. Which device a word of a table means, and that two tables share
 //! one `Pdev`, is the business of the [`PdevSource`].
 
-use super::{Allocation, BlockDevice};
+use super::{Access, Allocation, BlockDevice, Extent, FlushFailure, FlushFailures, Visit};
 use crate::dm::{Bytes, DeviceNumber, Errno, Fault, SECTOR_SIZE, Sectors, Text};
 use crate::sys::blockdev;
 use nix::fcntl::{FallocateFlags, fallocate};
@@ -131,8 +131,16 @@ impl BlockDevice for Pdev {
         self.device().write_zeroes(at, length, may_unmap)
     }
 
+    fn extents(&self, access: Access, at: Bytes, length: Bytes, visit: &mut Visit<'_>) -> Result<(), Errno> {
+        self.device().extents(access, at, length, visit)
+    }
+
     fn flush(&self) -> Result<(), Errno> {
         self.device().flush()
+    }
+
+    fn flush_failure(&self) -> Option<FlushFailure> {
+        self.device().flush_failure()
     }
 
     fn allocation(&self, at: Bytes, length: Bytes) -> Result<Allocation, Errno> {
@@ -150,6 +158,7 @@ struct Opened {
     size: Bytes,
     block_size: Bytes,
     writable: bool,
+    failures: FlushFailures,
 }
 
 impl Opened {
@@ -164,7 +173,8 @@ impl Opened {
             return Err(io::Error::from_raw_os_error(Errno::ENOTBLK.0));
         };
         let size = Bytes(size - size % SECTOR_SIZE);
-        Ok(Self { file, is_disk: kind.is_block_device(), size, block_size: Bytes(block_size), writable })
+        let (is_disk, block_size) = (kind.is_block_device(), Bytes(block_size));
+        Ok(Self { file, is_disk, size, block_size, writable, failures: FlushFailures::default() })
     }
 
     fn refuse_read_only(&self) -> Result<(), Errno> {
@@ -278,8 +288,23 @@ impl BlockDevice for Opened {
         Ok(())
     }
 
+    fn extents(&self, access: Access, at: Bytes, length: Bytes, visit: &mut Visit<'_>) -> Result<(), Errno> {
+        if access == Access::Write {
+            self.refuse_read_only()?;
+        }
+        visit(Extent::File { file: &self.file, at, length })
+    }
+
     fn flush(&self) -> Result<(), Errno> {
-        self.file.sync_data().map_err(|error| Errno::from_io(&error))
+        self.file.sync_data().map_err(|error| {
+            let errno = Errno::from_io(&error);
+            self.failures.record(errno);
+            errno
+        })
+    }
+
+    fn flush_failure(&self) -> Option<FlushFailure> {
+        self.failures.last()
     }
 
     fn allocation(&self, at: Bytes, length: Bytes) -> Result<Allocation, Errno> {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A Linux error number as an ioctl returns it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Errno(pub i32);
 
 /// Declares the numbers that this program itself returns or looks for, with their names, once.

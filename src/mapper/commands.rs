@@ -1,7 +1,7 @@
 //! The commands about devices: each one a request to a reply, or a reason.
 
 use super::device::Device;
-use super::{Mapper, Outcome, VERSION};
+use super::{Mapper, Outcome, VERSION, Waiting};
 use crate::dm::limits::{MAX_MINOR, NAME_LEN, UUID_LEN};
 use crate::dm::{
     Command, CommandKind, DeviceId, Errno, Fault, Flags, Geometry, ListedDevice, Reply, ReplyBody, Request,
@@ -23,8 +23,8 @@ impl Mapper {
             Command::DevCreate => self.create(request),
             Command::DevRemove => self.remove(request),
             Command::DevRename(new) => self.rename(request, new),
-            Command::DevSuspend if request.flags.contains(Flags::SUSPEND) => self.suspend(request),
-            Command::DevSuspend => self.resume(request),
+            Command::DevSuspend if request.flags.contains(Flags::SUSPEND) => return self.suspend(request),
+            Command::DevSuspend => return self.resume(request),
             Command::DevStatus => self.status(request),
             Command::DevWait => return self.wait(request),
             Command::TableLoad(table) => self.load(request, table),
@@ -59,7 +59,7 @@ impl Mapper {
     fn wait(&self, request: &Request) -> Result<Outcome, Fault> {
         let device = self.device(&request.device)?;
         if device.live.event_nr() == request.event_nr {
-            return Ok(Outcome::Waiting(device.number()));
+            return Ok(Outcome::Waiting(device.number(), Waiting::Event));
         }
         self.table_status(request).map(Outcome::Reply)
     }

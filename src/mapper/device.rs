@@ -2,6 +2,7 @@
 
 use super::live::Live;
 use super::stored::Slots;
+use super::suspend::Suspending;
 use super::{MAJOR, VERSION};
 use crate::dm::{DeviceId, DeviceNumber, Flags, Geometry, Reply, ReplyBody, Request, Slot, Text};
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub(super) struct Device {
     /// The device is read-only: its last swap was to a read-only table.
     pub(super) read_only: bool,
     pub(super) suspended: bool,
+    /// A suspend, or a swap of tables, has begun and waits for I/O in flight.
+    pub(super) suspending: Option<Suspending>,
     /// To be removed when it is closed.
     pub(super) deferred_remove: bool,
     /// A table was loaded once: later ones are checked against their disks' sizes at resume, the first at load.
@@ -38,6 +41,7 @@ impl Device {
             slots: Slots::default(),
             read_only: false,
             suspended: false,
+            suspending: None,
             deferred_remove: false,
             was_loaded: false,
             geometry: Geometry::default(),

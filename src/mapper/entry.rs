@@ -12,9 +12,21 @@ const DRIVER: Driver = Driver { version: VERSION, major: MAJOR };
 pub enum Progress {
     /// The buffer holds the reply.
     Done,
-    /// The event of that device that it waits for has not come; the buffer still holds the request. Ask again, by the
-    /// device's number, when a device of this mapper has changed.
-    Waiting(DeviceNumber),
+    /// It cannot be done yet; the buffer still holds the request. Ask again, by the device's number, when what it waits
+    /// for has come.
+    Waiting(DeviceNumber, Waiting),
+}
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// The device's next event, which another process may cause too.
+    Event,
+    /// The end of the I/O that is in flight in this process: the device is held. Whoever does not ask again calls
+    /// [`Mapper::cancel_suspend`].
+    Idle,
+    /// A flush: [`Mapper::flusher`] does it, its result goes to [`Mapper::flushed`]. The device is held; see `Idle`.
+    Flush,
 }
 
 /// What became of a request that was not refused.
@@ -22,8 +34,8 @@ pub enum Progress {
 pub enum Outcome {
     /// It was performed.
     Reply(Reply),
-    /// It waits for an event of that device that has not come, and nothing was changed.
-    Waiting(DeviceNumber),
+    /// It waits for something of that device that has not come.
+    Waiting(DeviceNumber, Waiting),
 }
 
 impl Mapper {
@@ -51,7 +63,7 @@ impl Mapper {
                 call.answer(&reply, buffer).map_err(|fault| (fault.errno, fault))?;
                 Ok(Progress::Done)
             }
-            Ok(Outcome::Waiting(dev)) => Ok(Progress::Waiting(dev)),
+            Ok(Outcome::Waiting(dev, what)) => Ok(Progress::Waiting(dev, what)),
             Err(fault) => Err((call.refuse(&fault, buffer), fault)),
         }
     }

@@ -3,7 +3,7 @@
 //! Linux checks this when a device gets its first table, and for later ones not before they are swapped in
 //! (`dm_calculate_queue_limits`, called by `dm_setup_md_queue` and `dm_swap_table`).
 
-use super::live::{LiveLine, LiveTable};
+use super::live_table::{LiveLine, LiveTable};
 use crate::block::{BlockDevice, Pdev};
 use crate::dm::{Fault, SECTOR_SIZE, Sectors};
 use crate::target::Used;

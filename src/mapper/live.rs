@@ -1,96 +1,130 @@
 //! The data path: ranges of a device, through its table, to the pdevs.
 //!
-//! The one referee between whoever reads and writes and the targets: it checks access, splits at the lines' borders,
-//! and holds targets to what they promised. Targets check none of it again.
+//! The one referee between whoever reads and writes and the targets: it holds requests while the device is suspended,
+//! checks access, splits at the lines' borders, and holds targets to what they promised. Targets check none of it
+//! again. No request takes a lock: it passes the [`Gate`], and reads which table is the current one.
 
+use super::gate::Gate;
+use super::live_table::LiveTable;
 use super::pieces::Piece;
-use crate::block::{Allocation, BlockDevice};
+use crate::block::{Access, Allocation, BlockDevice, Extent, FlushFailure, FlushFailures, Visit};
 use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors};
-use crate::target::{Operation, Target};
+use crate::target::{Events, Mapping, Operation};
+use arc_swap::ArcSwap;
+use std::io::{self, PipeReader};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-
-/// How many pieces one question about allocation looks at: what follows can be asked for.
-const MAX_PIECES_TOLD: usize = 1024;
 
 /// A device's data path, the same for as long as the device exists, whatever its table.
 #[derive(Debug, Default)]
-pub struct Live {
-    current: RwLock<Current>,
+pub(super) struct Live {
+    gate: Gate,
+    current: ArcSwap<Current>,
     users: AtomicI32,
     events: AtomicU32,
+    /// Failed flushes of tables that were swapped out since.
+    failures: FlushFailures,
 }
 
 /// What I/O goes through now.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 struct Current {
     table: Option<Arc<LiveTable>>,
     size: Sectors,
     read_only: bool,
+    block_size: Bytes,
 }
 
-/// A table with its targets made and its pdevs open.
-#[derive(Debug)]
-pub(super) struct LiveTable {
-    pub(super) lines: Vec<LiveLine>,
-}
-
-/// A line of it.
-#[derive(Debug)]
-pub(super) struct LiveLine {
-    pub(super) start: Sectors,
-    pub(super) length: Sectors,
-    pub(super) target: Box<dyn Target>,
+impl Default for Current {
+    fn default() -> Self {
+        Self { table: None, size: Sectors::ZERO, read_only: false, block_size: Bytes(SECTOR_SIZE) }
+    }
 }
 
 impl Live {
     /// Says what the device is from now on, before its targets are made: reading it then fails (EIO) until they are.
     pub(super) fn resize(&self, size: Sectors, read_only: bool) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) =
-            Current { table: None, size, read_only };
+        self.set(Current { size, read_only, ..Current::default() });
     }
 
-    /// Puts the targets in place.
-    pub(super) fn attach(&self, table: Arc<LiveTable>) {
-        self.current.write().unwrap_or_else(PoisonError::into_inner).table = Some(table);
+    /// Puts a table in place, its targets made.
+    pub(super) fn attach(&self, table: Arc<LiveTable>, read_only: bool) {
+        let (size, block_size) = (table.size(), table.block_size());
+        self.set(Current { table: Some(table), size, read_only, block_size });
+    }
+
+    fn set(&self, current: Current) {
+        let old = self.current.swap(Arc::new(current));
+        if let Some(failure) = old.table.as_ref().and_then(|table| table.flush_failure()) {
+            self.failures.keep(failure);
+        }
     }
 
     /// The device is gone: what still holds it gets EIO.
     pub(super) fn detach(&self) {
+        self.gate.shut();
         self.resize(Sectors::ZERO, false);
     }
 
     /// The table that I/O goes through, if its targets are made.
     pub(super) fn table(&self) -> Option<Arc<LiveTable>> {
-        self.current().table
+        self.current.load().table.clone()
     }
 
     /// How many read and write it.
     pub(super) fn users(&self) -> i32 {
-        self.users.load(Ordering::Relaxed)
+        self.users.load(Ordering::SeqCst)
     }
 
     /// One more user, or with -1 one less.
     pub(super) fn add_user(&self, change: i32) {
-        self.users.fetch_add(change, Ordering::Relaxed);
+        self.users.fetch_add(change, Ordering::SeqCst);
     }
 
     /// The device's event counter.
     pub(super) fn event_nr(&self) -> u32 {
-        self.events.load(Ordering::Relaxed)
+        self.events.load(Ordering::SeqCst)
     }
 
     pub(super) fn set_event_nr(&self, event_nr: u32) {
-        self.events.store(event_nr, Ordering::Relaxed);
+        self.events.store(event_nr, Ordering::SeqCst);
     }
 
     /// One more event.
     pub(super) fn signal_event(&self) {
-        self.events.fetch_add(1, Ordering::Relaxed);
+        self.events.fetch_add(1, Ordering::SeqCst);
+        self.gate.changed();
     }
 
-    fn current(&self) -> Current {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Holds I/O that comes from now on; what is in flight ends meanwhile.
+    pub(super) fn hold(&self) {
+        self.gate.hold();
+    }
+
+    /// Whether I/O is in flight; on a held device it does not begin again.
+    pub(super) fn is_busy(&self) -> bool {
+        self.gate.is_busy()
+    }
+
+    /// Lets I/O through again.
+    pub(super) fn release(&self) {
+        self.gate.open();
+    }
+
+    /// Tells those who watch that the device has changed.
+    pub(super) fn announce(&self) {
+        self.gate.changed();
+    }
+
+    /// Fails I/O from now on, also what is held.
+    pub(super) fn shut(&self) {
+        self.gate.shut();
+    }
+
+    /// Something whose end is reached at the device's next event, when it is removed, suspended or resumed, or when its
+    /// I/O in flight has ended while it is held.
+    pub(super) fn watch(&self) -> io::Result<PipeReader> {
+        self.gate.watch()
     }
 
     /// Does `each` for every part of a range, in order; what a target calls an event becomes one.
@@ -101,11 +135,12 @@ impl Live {
         length: u64,
         mut each: impl FnMut(&Piece<'_>) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
-        let Current { table, read_only, .. } = self.current();
-        if read_only && operation != Operation::Read {
+        let _in_flight = self.gate.enter()?;
+        let current = self.current.load();
+        if current.read_only && operation != Operation::Read {
             return Err(Errno::EROFS);
         }
-        let table = table.ok_or(Errno::EIO)?;
+        let table = current.table.as_ref().ok_or(Errno::EIO)?;
         let end = at.0.checked_add(length).ok_or(Errno::EIO)?;
         let mut at = at.0;
         while at < end {
@@ -122,49 +157,23 @@ impl Live {
     }
 }
 
-impl LiveTable {
-    /// How many sectors it maps.
-    pub(super) fn size(&self) -> Sectors {
-        self.lines.last().map_or(Sectors::ZERO, |last| Sectors(last.start.0 + last.length.0))
-    }
-
-    /// The line that maps a sector.
-    pub(super) fn at(&self, sector: Sectors) -> Option<&LiveLine> {
-        let index = self.lines.partition_point(|line| line.start <= sector).checked_sub(1)?;
-        self.lines.get(index).filter(|line| sector.0 - line.start.0 < line.length.0)
-    }
-
-    /// The part of a request for `length` bytes at byte `at` that one mapping serves.
-    fn piece(&self, operation: Operation, at: u64, length: u64) -> Result<Piece<'_>, Errno> {
-        let sector = at / SECTOR_SIZE;
-        let line = self.at(Sectors(sector)).ok_or(Errno::EIO)?;
-        let from = sector - line.start.0;
-        let skip = at % SECTOR_SIZE;
-        let wanted = skip.saturating_add(length).div_ceil(SECTOR_SIZE).min(line.length.0 - from);
-        let mapping = line.target.strategy(operation, Sectors(from), Sectors(wanted));
-        let served = mapping.length().0;
-        if served == 0 || served > wanted {
-            return Err(Errno::EIO);
-        }
-        let length = (served * SECTOR_SIZE - skip).min(length);
-        Ok(Piece { target: line.target.as_ref(), sector: Sectors(from), mapping, skip, length })
+impl Events for Live {
+    fn signal(&self) {
+        self.signal_event();
     }
 }
 
 impl BlockDevice for Live {
     fn size(&self) -> Bytes {
-        self.current().size.to_bytes().unwrap_or(Bytes(u64::MAX))
+        self.current.load().size.to_bytes().unwrap_or(Bytes(u64::MAX))
     }
 
     fn block_size(&self) -> Bytes {
-        let table = self.table();
-        let lines = table.iter().flat_map(|table| &table.lines);
-        let blocks = lines.flat_map(|line| line.target.pdevs()).map(|used| used.pdev.block_size());
-        blocks.max().unwrap_or(Bytes(SECTOR_SIZE))
+        self.current.load().block_size
     }
 
     fn is_read_only(&self) -> bool {
-        self.current().read_only
+        self.current.load().read_only
     }
 
     fn read_at(&self, buffer: &mut [u8], at: Bytes) -> Result<(), Errno> {
@@ -192,40 +201,52 @@ impl BlockDevice for Live {
         self.walk(Operation::WriteZeroes, at, length.0, |piece| piece.write_zeroes(may_unmap))
     }
 
-    fn flush(&self) -> Result<(), Errno> {
-        let Some(table) = self.table() else { return Ok(()) };
-        let mut flushed = Vec::new();
-        let mut result = Ok(());
-        for line in &table.lines {
-            for used in line.target.pdevs() {
-                if !flushed.contains(&used.pdev.number()) {
-                    flushed.push(used.pdev.number());
-                    // The others are flushed all the same: their data is no less awaited.
-                    result = result.and(used.pdev.flush());
+    fn extents(&self, access: Access, at: Bytes, length: Bytes, visit: &mut Visit<'_>) -> Result<(), Errno> {
+        let operation = match access {
+            Access::Read => Operation::Read,
+            Access::Write => Operation::Write,
+        };
+        self.walk(operation, at, length.0, |piece| {
+            let length = Bytes(piece.length);
+            match piece.mapping {
+                Mapping::Remap { pdev, sector, .. } => {
+                    pdev.extents(access, piece.position(sector)?, length, visit)
                 }
+                Mapping::Zero { .. } => visit(Extent::Zero { length }),
+                Mapping::Fail { errno, .. } => Err(errno),
+                Mapping::Handle { .. } => visit(Extent::Handled { medium: piece, length }),
             }
-        }
-        result
+        })
+    }
+
+    fn flush(&self) -> Result<(), Errno> {
+        let _in_flight = self.gate.enter()?;
+        self.flush_held()
+    }
+
+    fn flush_failure(&self) -> Option<FlushFailure> {
+        let current = self.current.load();
+        current.table.as_ref().and_then(|table| table.flush_failure()).max(self.failures.last())
     }
 
     fn allocation(&self, at: Bytes, length: Bytes) -> Result<Allocation, Errno> {
-        let table = self.table().ok_or(Errno::EIO)?;
-        let mut run = table.piece(Operation::Read, at.0, length.0)?.allocation()?;
-        // Small pieces that are alike, as of stripes, are one run to whoever asks.
-        for _ in 1..MAX_PIECES_TOLD {
-            let so_far = run.length().0;
-            if so_far >= length.0 {
-                break;
-            }
-            let next = table.piece(Operation::Read, at.0 + so_far, length.0 - so_far)?.allocation()?;
-            run = match (run, next) {
-                (Allocation::Data(_), Allocation::Data(more)) => Allocation::Data(Bytes(so_far + more.0)),
-                (Allocation::Hole(_), Allocation::Hole(more)) => Allocation::Hole(Bytes(so_far + more.0)),
-                (Allocation::Data(_), Allocation::Hole(_)) | (Allocation::Hole(_), Allocation::Data(_)) => {
-                    break;
-                }
-            };
+        let _in_flight = self.gate.enter()?;
+        self.current.load().table.as_ref().ok_or(Errno::EIO)?.allocation(at, length)
+    }
+}
+
+impl Live {
+    /// Flushes what is under the device, held or not.
+    pub(super) fn flush_held(&self) -> Result<(), Errno> {
+        let current = self.current.load();
+        let Some(table) = &current.table else { return Ok(()) };
+        let flushed = table.flush();
+        if let Err(errno) = flushed
+            && table.flush_failure().is_none()
+        {
+            // Not a disk's, which remembers its own: a target's.
+            self.failures.record(errno);
         }
-        Ok(run)
+        flushed
     }
 }

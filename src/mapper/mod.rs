@@ -5,7 +5,7 @@
 //!                                               volume ─▶ live table ─ strategy ─▶ targets ─▶ pdevs
 //! ```
 //!
-//! [`Mapper`] is the driver's state and its commands, one at a time; [`Live`] is the data path, for any number of
+//! [`Mapper`] is the driver's state and its commands, one at a time; [`Volume`] is the data path, for any number of
 //! threads; [`State`] is what a file remembers between commands. It answers as Linux answers: the same flags, order of
 //! checks and error numbers (`tests/kernel` compares them). The targets' names are not known here, only their list.
 #![forbid(unsafe_code)]
@@ -13,21 +13,25 @@
 mod commands;
 mod device;
 mod entry;
+mod gate;
 mod limits;
 mod live;
+mod live_table;
 mod lookup;
 mod pdevs;
 mod pieces;
 mod saved;
 mod state_dir;
 mod stored;
+mod suspend;
 mod tables;
 mod volume;
 
-pub use entry::{Outcome, Progress};
-pub use live::Live;
+pub use entry::{Outcome, Progress, Waiting};
 pub use saved::{State, StateError};
 pub use state_dir::{LockedState, StateDir, StateWatch};
+pub use suspend::Flusher;
+pub use volume::Volume;
 
 use crate::dm::{Fault, Text, Version};
 use device::Device;
@@ -54,6 +58,8 @@ pub struct Mapper {
     changed: bool,
     /// Which state that was: how often it had been saved, 0 for none.
     generation: u64,
+    /// Whether this process serves the devices' data for as long as it runs.
+    serves: bool,
 }
 
 impl Mapper {

@@ -1,10 +1,11 @@
 //! One part of a request, served by one mapping: moving its bytes.
 
-use crate::block::{Allocation, BlockDevice};
+use crate::block::{Allocation, BlockDevice, Medium};
 use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors};
 use crate::target::{Mapping, Target};
 
 /// A part of a request that one mapping serves.
+#[derive(Debug)]
 pub(super) struct Piece<'a> {
     pub(super) target: &'a dyn Target,
     /// The first sector of the part, from the target's start.
@@ -14,6 +15,16 @@ pub(super) struct Piece<'a> {
     pub(super) skip: u64,
     /// Bytes in the part, at least 1.
     pub(super) length: u64,
+}
+
+impl Medium for Piece<'_> {
+    fn read(&self, buffer: &mut [u8]) -> Result<(), Errno> {
+        self.read(buffer)
+    }
+
+    fn write(&self, data: &[u8]) -> Result<(), Errno> {
+        self.write(data)
+    }
 }
 
 impl Piece<'_> {

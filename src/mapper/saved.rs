@@ -186,6 +186,9 @@ fn restore_device(saved: &SavedDevice) -> Result<Device, StateError> {
     device.saved_event_nr = saved.event_nr;
     device.read_only = saved.read_only;
     device.suspended = saved.suspended;
+    if saved.suspended {
+        device.live.hold();
+    }
     device.deferred_remove = saved.deferred_remove;
     device.was_loaded = saved.was_loaded;
     device.geometry = Geometry { cylinders, heads, sectors, start };

@@ -2,18 +2,20 @@
 
 use super::Mapper;
 use super::device::Device;
-use super::live::{LiveLine, LiveTable};
+use super::live::Live;
+use super::live_table::{LiveLine, LiveTable};
 use super::pdevs::{Opener, Pdevs};
 use super::stored::StoredTable;
-use super::volume::OpenVolume;
-use crate::block::{BlockDevice, Pdev, PdevSource};
+use super::suspend::resume_targets;
+use super::volume::Volume;
+use crate::block::{Pdev, PdevSource};
 use crate::dm::limits::MAX_TABLE_LINES;
 use crate::dm::{
     DeviceId, DeviceNumber, Errno, Fault, Flags, Line, Reply, ReplyBody, Request, Sectors, Slot, StatusLine,
     Table, Text,
 };
-use crate::target::{self, Init, Target};
-use std::sync::Arc;
+use crate::target::{self, Events, Init, Target};
+use std::sync::{Arc, Weak};
 
 impl Mapper {
     pub(super) fn load(&mut self, request: &Request, table: &Table) -> Result<Reply, Fault> {
@@ -46,51 +48,6 @@ impl Mapper {
         let reply = self.reply(&name, request)?;
         self.settle();
         Ok(reply)
-    }
-
-    pub(super) fn suspend(&mut self, request: &Request) -> Result<Reply, Fault> {
-        let device = self.device_mut(&request.device)?;
-        if !device.suspended {
-            device.suspended = true;
-            if !request.flags.contains(Flags::NOFLUSH) {
-                let flushed = device.live.flush();
-                flushed.map_err(|errno| Fault::new(errno, format!("cannot flush the disks: {errno}")))?;
-            }
-        }
-        let name = device.name.clone();
-        self.reply(&name, request)
-    }
-
-    pub(super) fn resume(&mut self, request: &Request) -> Result<Reply, Fault> {
-        let device = self.device_mut(&request.device)?;
-        let name = device.name.clone();
-        if let Some(table) = device.slots.inactive.take() {
-            let built = self.build(&name, &table.table.lines, table.read_only);
-            let device = self.device_mut(&DeviceId::by_name(name.clone()))?;
-            let live = match built {
-                Ok((live, _, _)) => live,
-                Err(fault) => {
-                    // Its disks cannot be opened now: the table is kept for when they can.
-                    device.slots.inactive = Some(table);
-                    return Err(fault);
-                }
-            };
-            // A table that does not fit its disks is gone, and the device stays suspended (`do_resume`).
-            device.suspended = true;
-            live.check_limits()?;
-            device.read_only = table.read_only;
-            device.live.resize(table.size(), table.read_only);
-            device.slots.active = Some(table);
-        }
-        let device = self.device_mut(&DeviceId::by_name(name.clone()))?;
-        if device.suspended {
-            if device.slots.active.is_none() {
-                return Err(Fault::invalid(format!("\"{name}\" has no table: load one first")));
-            }
-            device.suspended = false;
-        }
-        self.settle();
-        self.reply(&name, request)
     }
 
     pub(super) fn deps(&self, request: &Request) -> Result<Reply, Fault> {
@@ -165,36 +122,49 @@ impl Mapper {
         Ok(Reply { body: ReplyBody::Message(answer), ..reply })
     }
 
-    /// The device as something to read and write, in use until the value is dropped.
+    /// The device as something to read and write, in use until the value is dropped. I/O waits while it is suspended.
     ///
     /// # Errors
-    /// ENXIO when there is no such device; EAGAIN when it is suspended, since nobody else could resume it meanwhile;
-    /// EROFS when it is to be written and read-only; or what its disks give when they are opened.
-    pub fn volume(&mut self, id: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
+    /// ENXIO when there is no such device; EROFS when it is to be written and read-only; or what its disks give when they
+    /// are opened.
+    pub fn volume(&mut self, id: &DeviceId, writable: bool) -> Result<Volume, Fault> {
         let name = self.find(id)?;
         self.activate(&name)?;
         let device = self.device(&DeviceId::by_name(name.clone()))?;
-        if device.suspended {
-            return Err(Fault::new(Errno::EAGAIN, format!("\"{name}\" is suspended: resume it first")));
-        }
         if writable && device.read_only {
             return Err(Fault::new(Errno::EROFS, format!("\"{name}\" is read-only")));
         }
-        Ok(Arc::new(OpenVolume::new(device.live.clone())))
+        Ok(Volume::new(device.live.clone()))
+    }
+
+    /// Whether the device's I/O waits.
+    ///
+    /// # Errors
+    /// ENXIO when there is no such device.
+    pub fn is_suspended(&self, id: &DeviceId) -> Result<bool, Fault> {
+        self.device(id).map(|device| device.suspended)
     }
 
     /// Makes the targets of a device's active table, and of the devices under it, where they are not made yet.
-    fn activate(&self, name: &Text) -> Result<(), Fault> {
+    pub(super) fn activate(&self, name: &Text) -> Result<(), Fault> {
         let Some(device) = self.devices.get(name) else { return Ok(()) };
         let Some(table) = device.slots.active.as_ref() else { return Ok(()) };
         for lower in table.deps.iter().filter_map(|dev| self.with_number(*dev)) {
             self.activate(&lower.name)?;
         }
         if device.live.table().is_none() {
-            let (live, _, _) = self.build(name, &table.table.lines, table.read_only)?;
-            device.live.attach(Arc::new(live));
+            let live = Arc::new(self.build(name, &table.table.lines, table.read_only)?.0);
+            if !device.suspended {
+                resume_targets(&live)?;
+            }
+            device.live.attach(live, device.read_only);
         }
         Ok(())
+    }
+
+    /// Has a server make all targets before their I/O comes; a command makes those that it needs.
+    pub(super) fn activate_if_serving(&self, name: &Text) -> Result<(), Fault> {
+        if self.serves { self.activate(name) } else { Ok(()) }
     }
 
     /// A table of the device with its targets made; those of the active one stay, for the next to ask.
@@ -212,7 +182,7 @@ impl Mapper {
 
     /// Makes a table's targets: the checks that each line must pass, in the kernel's order (`dm_table_add_target`), then
     /// the target's own. Gives the disks under it and the numbers of all disks, the new ones with them.
-    fn build(
+    pub(super) fn build(
         &self,
         device: &Text,
         lines: &[Line],
@@ -227,42 +197,61 @@ impl Mapper {
                 lines.len()
             )));
         }
+        let events: Weak<dyn Events> = match self.devices.get(device) {
+            Some(device) => Arc::downgrade(&device.live) as _,
+            None => Weak::<Live>::new() as _,
+        };
         let mut opener = Opener::new(self, device);
         let mut built = Vec::with_capacity(lines.len());
         let mut end = Sectors::ZERO;
         for (index, line) in lines.iter().enumerate() {
-            let target =
-                make_target(line, end, read_only, &mut opener).map_err(|fault| fault.at_line(index))?;
+            let target = self
+                .make_target(line, end, read_only, &mut opener, &events)
+                .map_err(|fault| fault.at_line(index))?;
             end = Sectors(line.start.0 + line.length.0);
             built.push(LiveLine { start: line.start, length: line.length, target });
         }
         let (deps, pdevs) = opener.finish();
-        Ok((LiveTable { lines: built }, deps, pdevs))
+        Ok((LiveTable::new(built), deps, pdevs))
     }
-}
 
-/// One line's target, if the line follows the one that ends at `end`.
-fn make_target(
-    line: &Line,
-    end: Sectors,
-    read_only: bool,
-    pdevs: &mut dyn PdevSource,
-) -> Result<Box<dyn Target>, Fault> {
-    let Line { start, length, target, params } = line;
-    if *length == Sectors::ZERO {
-        return Err(Fault::invalid("the line maps no sectors: its length is 0"));
+    /// One line's target, if the line follows the one that ends at `end`.
+    fn make_target(
+        &self,
+        line: &Line,
+        end: Sectors,
+        read_only: bool,
+        pdevs: &mut dyn PdevSource,
+        events: &Weak<dyn Events>,
+    ) -> Result<Box<dyn Target>, Fault> {
+        let Line { start, length, target, params } = line;
+        if *length == Sectors::ZERO {
+            return Err(Fault::invalid("the line maps no sectors: its length is 0"));
+        }
+        let found = target::find(target);
+        let found = found.ok_or_else(|| Fault::invalid(format!("there is no target type \"{target}\"")))?;
+        if *start != end {
+            let what = if *start > end { "a gap" } else { "an overlap" };
+            return Err(Fault::invalid(format!(
+                "{what} in the table: the line starts at {start}, not at {end}"
+            )));
+        }
+        if start.checked_add(*length).and_then(Sectors::to_bytes).is_none() {
+            return Err(Fault::invalid(format!(
+                "{length} sectors from {start} are more than a device can have"
+            )));
+        }
+        let arguments = params.words();
+        let mut init = Init {
+            target: found,
+            start: *start,
+            length: *length,
+            arguments: &arguments,
+            read_only,
+            pdevs,
+            events: events.clone(),
+            serves: self.serves,
+        };
+        (found.init)(&mut init)
     }
-    let found = target::find(target);
-    let found = found.ok_or_else(|| Fault::invalid(format!("there is no target type \"{target}\"")))?;
-    if *start != end {
-        let what = if *start > end { "a gap" } else { "an overlap" };
-        return Err(Fault::invalid(format!("{what} in the table: the line starts at {start}, not at {end}")));
-    }
-    if start.checked_add(*length).and_then(Sectors::to_bytes).is_none() {
-        return Err(Fault::invalid(format!("{length} sectors from {start} are more than a device can have")));
-    }
-    let arguments = params.words();
-    let mut init =
-        Init { target: found, start: *start, length: *length, arguments: &arguments, read_only, pdevs };
-    (found.init)(&mut init)
 }

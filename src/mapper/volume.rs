@@ -1,61 +1,93 @@
 //! A device held open.
 
 use super::live::Live;
-use crate::block::{Allocation, BlockDevice};
+use crate::block::{Access, Allocation, BlockDevice, FlushFailure, Told, Visit};
 use crate::dm::{Bytes, Errno};
+use std::fmt;
 use std::sync::Arc;
 
-/// A device that is in use until this is dropped.
-#[derive(Debug)]
-pub(super) struct OpenVolume(Arc<Live>);
+/// A device that is in use until this is dropped: one client's, who is told of each failed flush once.
+pub struct Volume {
+    live: Arc<Live>,
+    told: Told,
+    /// What is to be done when the device is no longer in use.
+    on_close: Option<Box<dyn Fn() + Send + Sync>>,
+}
 
-impl OpenVolume {
+impl Volume {
     pub(super) fn new(live: Arc<Live>) -> Self {
         live.add_user(1);
-        Self(live)
+        Self { live, told: Told::from_now(), on_close: None }
+    }
+
+    /// Has something done when it is closed, after it has ceased to be in use.
+    #[must_use]
+    pub fn on_close(mut self, then: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_close = Some(Box::new(then));
+        self
     }
 }
 
-impl Drop for OpenVolume {
+impl Drop for Volume {
     fn drop(&mut self) {
-        self.0.add_user(-1);
+        self.live.add_user(-1);
+        if let Some(then) = &self.on_close {
+            then();
+        }
     }
 }
 
-impl BlockDevice for OpenVolume {
+impl fmt::Debug for Volume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Volume").field(&self.live).finish()
+    }
+}
+
+impl BlockDevice for Volume {
     fn size(&self) -> Bytes {
-        self.0.size()
+        self.live.size()
     }
 
     fn block_size(&self) -> Bytes {
-        self.0.block_size()
+        self.live.block_size()
     }
 
     fn is_read_only(&self) -> bool {
-        self.0.is_read_only()
+        self.live.is_read_only()
     }
 
     fn read_at(&self, buffer: &mut [u8], at: Bytes) -> Result<(), Errno> {
-        self.0.read_at(buffer, at)
+        self.live.read_at(buffer, at)
     }
 
     fn write_at(&self, data: &[u8], at: Bytes) -> Result<(), Errno> {
-        self.0.write_at(data, at)
+        self.live.write_at(data, at)
     }
 
     fn discard(&self, at: Bytes, length: Bytes) -> Result<(), Errno> {
-        self.0.discard(at, length)
+        self.live.discard(at, length)
     }
 
     fn write_zeroes(&self, at: Bytes, length: Bytes, may_unmap: bool) -> Result<(), Errno> {
-        self.0.write_zeroes(at, length, may_unmap)
+        self.live.write_zeroes(at, length, may_unmap)
     }
 
+    fn extents(&self, access: Access, at: Bytes, length: Bytes, visit: &mut Visit<'_>) -> Result<(), Errno> {
+        self.live.extents(access, at, length, visit)
+    }
+
+    /// Flushes, and fails for this flush or for one before it that another client was told of.
     fn flush(&self) -> Result<(), Errno> {
-        self.0.flush()
+        let flushed = self.live.flush();
+        let before = self.told.news(self.live.flush_failure());
+        flushed.and(before.map_or(Ok(()), Err))
+    }
+
+    fn flush_failure(&self) -> Option<FlushFailure> {
+        self.live.flush_failure()
     }
 
     fn allocation(&self, at: Bytes, length: Bytes) -> Result<Allocation, Errno> {
-        self.0.allocation(at, length)
+        self.live.allocation(at, length)
     }
 }

@@ -3,10 +3,10 @@
 //! Numbers are read as strictly as the kernel reads them, and each refusal names the target, the argument and what
 //! is wrong with it. What the numbers mean is the target's.
 
-use super::TargetType;
+use super::{Events, TargetType};
 use crate::block::{Pdev, PdevSource};
 use crate::dm::{Fault, Sectors, Text};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// A table line on its way to become a target.
 #[derive(Debug)]
@@ -23,6 +23,11 @@ pub struct Init<'a> {
     pub read_only: bool,
     /// Who opens the devices that arguments name.
     pub pdevs: &'a mut dyn PdevSource,
+    /// Where the target may tell of events, for as long as the device is there.
+    pub events: Weak<dyn Events>,
+    /// Whether this process goes on serving the device, so that work in the background is worth beginning. A command
+    /// that only looks at it does not.
+    pub serves: bool,
 }
 
 impl Init<'_> {

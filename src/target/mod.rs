@@ -18,6 +18,12 @@ use crate::block::Pdev;
 use crate::dm::{Errno, Fault, Sectors, Text, Version};
 use std::fmt::Debug;
 
+/// Where a target tells of what happens to it outside of any request, as at the end of work in the background.
+pub trait Events: Debug + Send + Sync {
+    /// An event of the device, for which `wait` waits.
+    fn signal(&self);
+}
+
 /// Declares the file of each target and the list of them all. (`cargo fmt` does not look inside: give it the files.)
 macro_rules! targets {
     ($($name:ident)*) => {
@@ -81,6 +87,32 @@ pub trait Target: Debug + Send + Sync {
     /// `wait` waits; by default it is not.
     fn end_io(&self, _pdev: &Pdev, _errno: Errno) -> bool {
         false
+    }
+
+    /// I/O is about to be held: ends work in the background and lets go of requests that it keeps back. By default
+    /// nothing.
+    fn presuspend(&self) {}
+
+    /// No I/O is in flight and none comes until the next `resume`: brings what it keeps in memory to its devices. By
+    /// default nothing.
+    ///
+    /// # Errors
+    /// What it keeps cannot be written: the device is not suspended.
+    fn postsuspend(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// I/O comes from now on: its table is the active one, in a process that goes on to serve it. By default nothing.
+    ///
+    /// # Errors
+    /// What it needs cannot be read: the device stays suspended.
+    fn resume(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    /// Brings what it keeps of finished writes to its devices, which are flushed after it. By default nothing.
+    fn flush(&self) -> Result<(), Errno> {
+        Ok(())
     }
 
     /// Fills the buffer, whole sectors, from `sector` on: required of who answers [`Mapping::Handle`] to a read.

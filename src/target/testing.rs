@@ -1,9 +1,9 @@
 //! What the targets' own tests make them from: table lines, and disks that are there because a number names them.
 
-use super::{Init, Target, find};
-use crate::block::{Allocation, BlockDevice, Pdev, PdevSource};
+use super::{Events, Init, Target, find};
+use crate::block::{Access, Allocation, BlockDevice, FlushFailure, Pdev, PdevSource, Visit};
 use crate::dm::{Bytes, DeviceNumber, Errno, Fault, SourceTable, Text};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// A source of disks: every `MAJOR:MINOR` is there, nothing else is.
 #[derive(Debug, Default)]
@@ -27,6 +27,8 @@ impl Disks {
         let line = SourceTable::parse(line.as_bytes()).unwrap().table.lines.remove(0);
         let target = find(&line.target).unwrap();
         (target.init)(&mut Init {
+            events: Weak::<Silence>::new(),
+            serves: false,
             target,
             start: line.start,
             length: line.length,
@@ -45,6 +47,14 @@ pub(super) fn make(line: &str) -> Result<Box<dyn Target>, Fault> {
 /// Devices written as the kernel writes them.
 pub(super) fn numbers(pdev: &Pdev) -> Text {
     pdev.number().to_string().into()
+}
+
+/// Nobody who hears of events.
+#[derive(Debug)]
+struct Silence;
+
+impl Events for Silence {
+    fn signal(&self) {}
 }
 
 /// A disk that is never read.
@@ -70,8 +80,14 @@ impl BlockDevice for NoData {
     fn write_zeroes(&self, _at: Bytes, _length: Bytes, _may_unmap: bool) -> Result<(), Errno> {
         Err(Errno::EIO)
     }
+    fn extents(&self, _: Access, _: Bytes, _: Bytes, _: &mut Visit<'_>) -> Result<(), Errno> {
+        Err(Errno::EIO)
+    }
     fn flush(&self) -> Result<(), Errno> {
         Err(Errno::EIO)
+    }
+    fn flush_failure(&self) -> Option<FlushFailure> {
+        None
     }
     fn allocation(&self, _at: Bytes, length: Bytes) -> Result<Allocation, Errno> {
         Ok(Allocation::Data(length))

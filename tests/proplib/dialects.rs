@@ -30,7 +30,7 @@ fn ask(mapper: &mut Mapper, dialect: Dialect, request: &Request) -> std::result:
             }
             Ok(Some(dialect.reply(kind, &buffer).unwrap()))
         }
-        Ok(Progress::Waiting(_)) => Ok(None),
+        Ok(Progress::Waiting(..)) => Ok(None),
         Err(errno) => {
             let fault = mapper.take_fault().expect("a reason");
             assert_eq!(dialect.errno_to_wire(kind, fault.errno), errno, "{request:?}");

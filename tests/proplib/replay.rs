@@ -127,7 +127,7 @@ fn perform(mapper: &mut Mapper, step: &Step, directory: &Path) -> Result<Reply, 
     match mapper.ioctl(proplib::shipped_number(), &mut buffer)? {
         Progress::Done => Ok(Dialect::Netbsd.reply(kind, &buffer).unwrap()),
         // It would be asked again when an event has come.
-        Progress::Waiting(_) => Err(Errno::EAGAIN),
+        Progress::Waiting(..) => Err(Errno::EAGAIN),
     }
 }
 
