@@ -13,7 +13,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("wire", &["dm"]),
     ("block", &["dm", "sys"]),
     ("target", &["block", "dm"]),
-    ("mapper", &["target", "block", "wire", "dm"]),
+    ("mapper", &["target", "block", "wire", "sys", "dm"]),
     ("backend", &["mapper", "block", "wire", "sys", "dm"]),
     ("render", &["dm"]),
     ("cli", &["backend", "block", "dm", "mapper", "render", "target"]),

@@ -2,14 +2,13 @@
 
 use crate::dm::stats::{self, Extent};
 use crate::dm::{Bytes, DeviceNumber, Errno};
-use crate::sys::fiemap;
+use crate::sys::{devt, fiemap};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::stat::{fstat, major, minor};
-use nix::sys::statfs::{BTRFS_SUPER_MAGIC, fstatfs};
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// A file on a mapped device.
@@ -61,16 +60,15 @@ impl MappedFile {
     /// # Errors
     /// It is no regular file, or on no mapped device.
     pub fn device(&self) -> Result<DeviceNumber, FileMapError> {
-        let system = fstatfs(&self.file).map_err(|errno| failed("fstatfs", errno))?;
-        if system.filesystem_type() == BTRFS_SUPER_MAGIC {
+        if !fiemap::tells_places(self.file.as_fd()).map_err(|error| failed("fstatfs", &error))? {
             return Err(FileMapError::Btrfs);
         }
-        let status = fstat(&self.file).map_err(|errno| failed("fstat", errno))?;
-        if !self.file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        let metadata = self.file.metadata().map_err(|error| failed("fstat", &error))?;
+        if !metadata.is_file() {
             return Err(FileMapError::NotRegular);
         }
-        let part = |number: u64| u32::try_from(number).map_err(|_| FileMapError::NotMapped);
-        let dev = DeviceNumber::new(part(major(status.st_dev))?, part(minor(status.st_dev))?);
+        let (major, minor) = devt::split(metadata.dev());
+        let dev = DeviceNumber::new(major, minor);
         if mapper_majors().contains(&dev.major) { Ok(dev) } else { Err(FileMapError::NotMapped) }
     }
 
@@ -79,8 +77,7 @@ impl MappedFile {
     /// # Errors
     /// There is none, or the file system does not tell.
     pub fn extents(&self) -> Result<Vec<Extent>, FileMapError> {
-        let told = fiemap::extents(self.file.as_fd())
-            .map_err(|error| FileMapError::System("FIEMAP", Errno::from_io(&error)))?;
+        let told = fiemap::extents(self.file.as_fd()).map_err(|error| failed("FIEMAP", &error))?;
         let extents = stats::join(told.iter().map(|extent| stats::FileExtent {
             physical: Bytes(extent.physical),
             length: Bytes(extent.length),
@@ -98,8 +95,8 @@ impl MappedFile {
     }
 }
 
-fn failed(call: &'static str, errno: nix::errno::Errno) -> FileMapError {
-    FileMapError::System(call, Errno::from_io(&errno.into()))
+fn failed(call: &'static str, error: &io::Error) -> FileMapError {
+    FileMapError::System(call, Errno::from_io(error))
 }
 
 /// The majors of the kernel's mapped devices.

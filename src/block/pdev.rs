@@ -6,10 +6,7 @@
 
 use super::{Access, Allocation, BlockDevice, Extent, FlushFailure, FlushFailures, Visit};
 use crate::dm::{Bytes, DeviceNumber, Errno, Fault, SECTOR_SIZE, Sectors, Text};
-use crate::sys::blockdev;
-use nix::fcntl::{FallocateFlags, fallocate};
-use nix::libc::off_t;
-use nix::unistd::{Whence, lseek};
+use crate::sys::{blockdev, sparse};
 use std::fmt::Debug;
 use std::fs::File;
 use std::io;
@@ -181,48 +178,22 @@ impl Opened {
         if self.writable { Ok(()) } else { Err(Errno::EROFS) }
     }
 
-    /// Has the file system, or the disk, change a range without data; `false` when it cannot.
-    fn fallocate(&self, mode: FallocateFlags, at: Bytes, length: Bytes) -> Result<bool, Errno> {
-        let (at, length) = (offset(at)?, offset(length)?);
-        loop {
-            match fallocate(&self.file, mode, at, length) {
-                Ok(()) => return Ok(true),
-                Err(nix::Error::EINTR) => {}
-                Err(errno) if cannot(Errno(errno as i32)) => return Ok(false),
-                Err(errno) => return Err(Errno(errno as i32)),
-            }
-        }
-    }
-
+    /// Gives a range's space back; `false` when nobody can.
     fn punch_hole(&self, at: Bytes, length: Bytes) -> Result<bool, Errno> {
-        // The kernel knows holes that keep the size alone.
-        let mode = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-        self.fallocate(mode, at, length)
-    }
-
-    /// `lseek` to the next data or hole at or after `at`; `None` when there is none.
-    fn seek(&self, at: Bytes, whence: Whence) -> Result<Option<Bytes>, nix::Error> {
-        // This moves the file's own position, which no I/O here uses.
-        let at = off_t::try_from(at.0).map_err(|_| nix::Error::EOVERFLOW)?;
-        match lseek(&self.file, at, whence) {
-            Ok(found) => {
-                u64::try_from(found).map(|found| Some(Bytes(found))).map_err(|_| nix::Error::EOVERFLOW)
-            }
-            Err(nix::Error::ENXIO) => Ok(None),
-            Err(errno) => Err(errno),
-        }
+        unless_it_cannot(sparse::punch_hole(self.file.as_fd(), at.0, length.0))
     }
 
     /// The run of data or hole at `at`, which may go past the `length` asked about; `None` when the file system does
     /// not say.
     fn run_at(&self, at: Bytes, length: Bytes) -> Option<Allocation> {
-        match self.seek(at, Whence::SeekData).ok()? {
-            Some(data) if data > at => Some(Allocation::Hole(Bytes(data.0 - at.0))),
+        // Seeking moves the file's own position, which no I/O here uses.
+        match sparse::next_data(self.file.as_fd(), at.0).ok()? {
+            Some(data) if data > at.0 => Some(Allocation::Hole(Bytes(data - at.0))),
             // To find the next hole a file system may look at every page up to it: not for so little.
             Some(_) if length <= SMALLEST_HOLE => Some(Allocation::Data(length)),
             Some(_) => {
-                let hole = self.seek(at, Whence::SeekHole).ok()??;
-                Some(Allocation::Data(Bytes(hole.0.saturating_sub(at.0))))
+                let hole = sparse::next_hole(self.file.as_fd(), at.0).ok()??;
+                Some(Allocation::Data(Bytes(hole.saturating_sub(at.0))))
             }
             None => {
                 // No data from here to the end, and nothing at all where the file was truncated: reading that is an
@@ -275,7 +246,7 @@ impl BlockDevice for Opened {
         if may_unmap && self.punch_hole(at, length)? {
             return Ok(());
         }
-        if self.fallocate(FallocateFlags::FALLOC_FL_ZERO_RANGE, at, length)? {
+        if unless_it_cannot(sparse::zero_range(self.file.as_fd(), at.0, length.0))? {
             return Ok(());
         }
         let (mut at, mut left) = (at, length.0);
@@ -319,9 +290,13 @@ impl BlockDevice for Opened {
     }
 }
 
-/// A position or a length as system calls take it.
-fn offset(bytes: Bytes) -> Result<off_t, Errno> {
-    off_t::try_from(bytes.0).map_err(|_| Errno::EOVERFLOW)
+/// Whether it was done; `false` when this storage cannot, so that another way can be tried.
+fn unless_it_cannot(done: io::Result<()>) -> Result<bool, Errno> {
+    match done.map_err(|error| Errno::from_io(&error)) {
+        Ok(()) => Ok(true),
+        Err(errno) if cannot(errno) => Ok(false),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// Whether an errno says that this storage does not know the operation, or not at these positions (a disk of 4096

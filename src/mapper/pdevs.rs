@@ -3,6 +3,7 @@
 use super::{MAJOR, Mapper};
 use crate::block::{BlockDevice, Pdev, PdevSource};
 use crate::dm::{DeviceNumber, Errno, Fault, Text};
+use crate::sys::devt;
 use nix::fcntl::OFlag;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
@@ -56,9 +57,8 @@ impl Pdevs {
     fn number(&mut self, path: &Text, file: &File) -> Result<DeviceNumber, Errno> {
         let metadata = file.metadata().map_err(|error| Errno::from_io(&error))?;
         if metadata.file_type().is_block_device() {
-            let rdev = metadata.rdev();
-            let part = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-            let own = DeviceNumber::new(part(nix::sys::stat::major(rdev)), part(nix::sys::stat::minor(rdev)));
+            let (major, minor) = devt::split(metadata.rdev());
+            let own = DeviceNumber::new(major, minor);
             if own.major != LOOP_MAJOR && own.major != MAJOR {
                 self.insert(own, path.clone());
                 return Ok(own);

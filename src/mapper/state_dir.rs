@@ -7,8 +7,8 @@
 use super::saved::State;
 use super::{Mapper, StateError};
 use crate::dm::{Errno, Fault};
+use crate::sys::watch::Watch;
 use nix::fcntl::{Flock, FlockArg, OFlag, openat, renameat};
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::stat::Mode;
 use nix::unistd::{Uid, UnlinkatFlags, unlinkat};
 use std::env;
@@ -159,13 +159,10 @@ impl LockedState {
     /// goes unseen.
     ///
     /// # Errors
-    /// The kernel has no watch left for this user.
+    /// The kernel has no watch left for this user, or the state cannot be read.
     pub fn watch(&self) -> Result<StateWatch, Fault> {
-        let inotify = Inotify::init(InitFlags::IN_CLOEXEC).and_then(|inotify| {
-            inotify.add_watch(&self.path, AddWatchFlags::IN_MOVED_TO)?;
-            Ok(inotify)
-        });
-        inotify.map(StateWatch).map_err(|errno| self.failed("watch", &errno.into()))
+        let watch = Watch::replacement(&self.path, STATE);
+        watch.map(StateWatch).map_err(|error| self.failed("watch", &error))
     }
 
     fn failed(&self, what: &str, error: &io::Error) -> Fault {
@@ -176,7 +173,7 @@ impl LockedState {
 
 /// Waits for a change of the state.
 #[derive(Debug)]
-pub struct StateWatch(Inotify);
+pub struct StateWatch(Watch);
 
 impl StateWatch {
     /// Blocks until the state was replaced.
@@ -184,10 +181,7 @@ impl StateWatch {
     /// # Errors
     /// EINTR when a signal came first.
     pub fn wait(&self) -> Result<(), Fault> {
-        let waited = self.0.read_events();
-        waited
-            .map(drop)
-            .map_err(|errno| Fault::new(Errno::from_io(&errno.into()), "the wait was interrupted"))
+        self.0.wait().map_err(|error| Fault::new(Errno::from_io(&error), "the wait was interrupted"))
     }
 }
 

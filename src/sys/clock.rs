@@ -1,6 +1,6 @@
 //! A moment as the clock on the wall has it.
 
-use nix::libc::{self, time_t, tm};
+use nix::libc::{self, tm};
 use std::mem::MaybeUninit;
 
 const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
@@ -10,8 +10,12 @@ const MONTHS: [&str; 12] =
 /// Seconds since 1970 as C's `ctime` writes them, local time, without its new line: `Sun Nov 22 05:14:16 2026`. `None`
 /// for a moment that no calendar reaches.
 #[allow(clippy::useless_conversion, reason = "time_t has 32 bits on some machines")]
+#[allow(
+    deprecated,
+    reason = "for musl, whose time_t the libc crate is to make longer one day: any length will do here"
+)]
 pub fn local_time(seconds: i64) -> Option<String> {
-    let seconds: time_t = seconds.try_into().ok()?;
+    let seconds: libc::time_t = seconds.try_into().ok()?;
     let mut moment = MaybeUninit::<tm>::uninit();
     // SAFETY: `seconds` is read and `moment` is written during the call only; both are of the types that it wants.
     let filled = unsafe { libc::localtime_r(&raw const seconds, moment.as_mut_ptr()) };

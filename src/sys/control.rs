@@ -1,15 +1,16 @@
 //! The kernel's device-mapper control node: find it, open it, call it.
 
+use super::{devt, request_code};
 use nix::libc;
-use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::sys::stat::{Mode, SFlag, mknod};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 /// The control node's number: the misc driver's major and `MAPPER_CTRL_MINOR` (linux/miscdevice.h).
-const CONTROL_MAJOR: u64 = 10;
-const CONTROL_MINOR: u64 = 236;
+const CONTROL_MAJOR: u32 = 10;
+const CONTROL_MINOR: u32 = 236;
 
 /// Bytes of `struct dm_ioctl`, and where in it `data_size` stands (linux/dm-ioctl.h).
 const HEADER_LEN: usize = 312;
@@ -39,12 +40,15 @@ impl Control {
     /// Makes the node, with the directory that it stands in, as dmsetup does where nobody else has.
     ///
     /// # Errors
-    /// EPERM without the right to make device nodes.
+    /// EPERM without the right to make device nodes; ENODEV on other systems than Linux, where the number is another's.
     pub fn create(path: &Path) -> io::Result<()> {
+        if !cfg!(target_os = "linux") {
+            return Err(io::Error::from_raw_os_error(libc::ENODEV));
+        }
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)?;
         }
-        mknod(path, SFlag::S_IFCHR, Mode::S_IRUSR | Mode::S_IWUSR, makedev(CONTROL_MAJOR, CONTROL_MINOR))?;
+        mknod(path, SFlag::S_IFCHR, Mode::S_IRUSR | Mode::S_IWUSR, devt::make(CONTROL_MAJOR, CONTROL_MINOR))?;
         Ok(())
     }
 
@@ -71,7 +75,7 @@ impl Control {
         // SAFETY: the descriptor is open for as long as `self` lives. The driver reads and writes at most `data_size`
         // bytes from the pointer, or `HEADER_LEN` where it takes no data; both were just checked to lie within the
         // buffer, which is borrowed exclusively. Any bytes at all are a valid `[u8]`.
-        let result = unsafe { libc::ioctl(self.file.as_raw_fd(), number.into(), buffer.as_mut_ptr()) };
+        let result = unsafe { libc::ioctl(self.file.as_raw_fd(), request_code(number), buffer.as_mut_ptr()) };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 }

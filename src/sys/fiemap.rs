@@ -1,8 +1,7 @@
-//! Where a file lies on its device: `FS_IOC_FIEMAP`.
+//! Where a file lies on its device: Linux's `FS_IOC_FIEMAP`.
 
-use nix::{libc, request_code_readwrite};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 /// Bytes of `struct fiemap` and of the `struct fiemap_extent`s behind it (linux/fiemap.h).
 const HEADER_LEN: usize = 32;
@@ -58,15 +57,7 @@ fn page(file: BorrowedFd<'_>, from: u64) -> io::Result<(Vec<(FileExtent, u32)>, 
     buffer[8..16].copy_from_slice(&u64::MAX.to_ne_bytes());
     buffer[16..20].copy_from_slice(&FLAG_SYNC.to_ne_bytes());
     buffer[24..28].copy_from_slice(&AT_ONCE.to_ne_bytes());
-    // SAFETY: the descriptor is borrowed, so open. The kernel reads the header and writes it and at most
-    // `fm_extent_count` extents behind it: AT_ONCE, for which the buffer, borrowed exclusively, has room. Any bytes are a
-    // valid `[u8]`.
-    let result = unsafe {
-        libc::ioctl(file.as_raw_fd(), request_code_readwrite!(b'f', 11, HEADER_LEN), buffer.as_mut_ptr())
-    };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
+    fill(file, &mut buffer)?;
     let mapped = usize::try_from(u32_at(&buffer, 20)).unwrap_or(0);
     let extents: Vec<(FileExtent, u32)> = buffer[HEADER_LEN..]
         .chunks_exact(EXTENT_LEN)
@@ -78,6 +69,48 @@ fn page(file: BorrowedFd<'_>, from: u64) -> io::Result<(Vec<(FileExtent, u32)>, 
         .collect();
     let last = extents.iter().any(|(_, flags)| flags & EXTENT_LAST != 0);
     Ok((extents, last))
+}
+
+/// Has the kernel fill a buffer that begins with a header, and has room for [`AT_ONCE`] extents.
+#[cfg(target_os = "linux")]
+fn fill(file: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<()> {
+    use nix::{libc, request_code_readwrite};
+    use std::os::fd::AsRawFd;
+
+    debug_assert!(buffer.len() == HEADER_LEN + EXTENT_LEN * AT_ONCE as usize);
+    // SAFETY: the descriptor is borrowed, so open. The kernel reads the header and writes it and at most
+    // `fm_extent_count` extents behind it: AT_ONCE, for which the buffer, borrowed exclusively, has room. Any bytes are a
+    // valid `[u8]`.
+    let result = unsafe {
+        libc::ioctl(file.as_raw_fd(), request_code_readwrite!(b'f', 11, HEADER_LEN), buffer.as_mut_ptr())
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Other systems do not tell.
+#[cfg(not(target_os = "linux"))]
+fn fill(_: BorrowedFd<'_>, _: &mut [u8]) -> io::Result<()> {
+    Err(nix::errno::Errno::EOPNOTSUPP.into())
+}
+
+/// Whether the numbers that the file's system tells are places on its device: btrfs's are not.
+///
+/// # Errors
+/// As the call gives them; EOPNOTSUPP on other systems than Linux.
+#[cfg(target_os = "linux")]
+pub fn tells_places(file: BorrowedFd<'_>) -> io::Result<bool> {
+    use nix::sys::statfs::{BTRFS_SUPER_MAGIC, fstatfs};
+
+    Ok(fstatfs(file)?.filesystem_type() != BTRFS_SUPER_MAGIC)
+}
+
+/// Whether the numbers that the file's system tells are places on its device: EOPNOTSUPP, since none is told here.
+///
+/// # Errors
+/// EOPNOTSUPP.
+#[cfg(not(target_os = "linux"))]
+pub fn tells_places(_: BorrowedFd<'_>) -> io::Result<bool> {
+    Err(nix::errno::Errno::EOPNOTSUPP.into())
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {

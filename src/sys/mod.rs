@@ -7,7 +7,22 @@
 pub mod blockdev;
 pub mod clock;
 pub mod control;
+pub mod devt;
 pub mod fiemap;
 pub mod interrupt;
 pub mod plistref;
 pub mod semaphore;
+pub mod sparse;
+pub mod watch;
+
+use nix::sys::ioctl::ioctl_num_type;
+
+/// An ioctl's number in the type that this C library declares: a long, or an int of the same bits.
+#[allow(
+    clippy::cast_lossless,
+    clippy::cast_possible_wrap,
+    reason = "all its 32 bits stay, whatever the type makes of them"
+)]
+fn request_code(number: u32) -> ioctl_num_type {
+    number as ioctl_num_type
+}

@@ -5,6 +5,7 @@
 //! writes pointer and length over what was sent. The memory is the caller's to unmap. Where the call fails, neither
 //! happens. It compiles on every Unix, where a stand-in can take the driver's part.
 
+use super::request_code;
 use nix::libc;
 use std::ffi::c_void;
 use std::fs::File;
@@ -42,7 +43,8 @@ unsafe impl PlistIoctl for File {
     fn call(&mut self, number: u32, reference: &mut PlistRef) -> io::Result<()> {
         // SAFETY: the descriptor is open for as long as `self` lives, and the pointer is to a `struct plistref`, the size
         // that the numbers of these ioctls carry, which the kernel reads and writes.
-        let result = unsafe { libc::ioctl(self.as_raw_fd(), number.into(), std::ptr::from_mut(reference)) };
+        let result =
+            unsafe { libc::ioctl(self.as_raw_fd(), request_code(number), std::ptr::from_mut(reference)) };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 }

@@ -1,9 +1,10 @@
 //! System V semaphores, one to a set, by their keys: what udev's rules and their waiting client meet at.
 //!
 //! Knows neither cookies nor udev. Only Linux's own rules are relied on: a new semaphore is 0. The list comes from
-//! `/proc/sysvipc/sem`, which has the same form on every machine, where semctl's structures have not.
+//! `/proc/sysvipc/sem`, which has the same form on every machine, where semctl's structures have not. Nobody meets there
+//! on other systems, which have no udev: every call is ENOSYS there.
 
-use nix::libc::{self, c_int, sembuf, timespec};
+use nix::libc::{self, c_int};
 use std::fs;
 use std::io;
 use std::time::Duration;
@@ -13,11 +14,6 @@ const LIST: &str = "/proc/sysvipc/sem";
 
 /// Read and write for the owner alone.
 const MODE: c_int = 0o600;
-
-unsafe extern "C" {
-    // Both glibc and musl have it; the libc crate does not declare it.
-    fn semtimedop(id: c_int, ops: *mut sembuf, count: libc::size_t, timeout: *const timespec) -> c_int;
-}
 
 /// A semaphore that somebody else may remove at any time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +40,7 @@ impl Semaphore {
     /// # Errors
     /// EEXIST when there is one of that key, ENOSPC at the system's limit, ENOSYS without System V IPC.
     pub fn create(key: u32) -> io::Result<Self> {
-        get(key, libc::IPC_CREAT | libc::IPC_EXCL | MODE)
+        system::get(key, libc::IPC_CREAT | libc::IPC_EXCL | MODE).map(|id| Self { id })
     }
 
     /// The semaphore of that key.
@@ -52,7 +48,7 @@ impl Semaphore {
     /// # Errors
     /// ENOENT when there is none, EACCES without the right to it.
     pub fn open(key: u32) -> io::Result<Self> {
-        get(key, 0)
+        system::get(key, 0).map(|id| Self { id })
     }
 
     /// The semaphore of a line in the list.
@@ -70,7 +66,7 @@ impl Semaphore {
     /// # Errors
     /// EAGAIN when it would be below 0, EIDRM or EINVAL when it is gone.
     pub fn count(self, by: i16) -> io::Result<()> {
-        self.operate(by, libc::IPC_NOWAIT, None)
+        system::operate(self.id, by, libc::IPC_NOWAIT, None)
     }
 
     /// Waits until its value is 0.
@@ -78,20 +74,7 @@ impl Semaphore {
     /// # Errors
     /// EAGAIN when the time is over, EINTR when a signal came, EIDRM or EINVAL when it is gone.
     pub fn wait_for_zero(self, at_most: Option<Duration>) -> io::Result<()> {
-        self.operate(0, 0, at_most)
-    }
-
-    fn operate(self, by: i16, flags: c_int, at_most: Option<Duration>) -> io::Result<()> {
-        let mut operation = sembuf { sem_num: 0, sem_op: by, sem_flg: i16::try_from(flags).unwrap_or(0) };
-        let limit = at_most.map(|time| timespec {
-            tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-            tv_nsec: time.subsec_nanos().into(),
-        });
-        let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        // SAFETY: `operation` is the one sembuf that the count says, borrowed exclusively; `limit` is null, which means
-        // no limit, or points to a timespec that outlives the call. Neither is kept by the kernel.
-        let result = unsafe { semtimedop(self.id, &raw mut operation, 1, limit) };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        system::operate(self.id, 0, 0, at_most)
     }
 
     /// Its value.
@@ -99,9 +82,7 @@ impl Semaphore {
     /// # Errors
     /// EIDRM or EINVAL when it is gone, EACCES without the right to it.
     pub fn value(self) -> io::Result<u32> {
-        // SAFETY: GETVAL takes no fourth argument and touches no memory of ours.
-        let value = unsafe { libc::semctl(self.id, 0, libc::GETVAL) };
-        u32::try_from(value).map_err(|_| io::Error::last_os_error())
+        system::value(self.id)
     }
 
     /// Removes it; whoever waits is woken with EIDRM.
@@ -109,16 +90,77 @@ impl Semaphore {
     /// # Errors
     /// EIDRM or EINVAL when it is gone already, EPERM when it is somebody else's.
     pub fn remove(self) -> io::Result<()> {
-        // SAFETY: IPC_RMID takes no fourth argument and touches no memory of ours.
-        let result = unsafe { libc::semctl(self.id, 0, libc::IPC_RMID) };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        system::remove(self.id)
     }
 }
 
-fn get(key: u32, flags: c_int) -> io::Result<Semaphore> {
-    // SAFETY: semget takes numbers only.
-    let id = unsafe { libc::semget(key.cast_signed(), 1, flags) };
-    if id < 0 { Err(io::Error::last_os_error()) } else { Ok(Semaphore { id }) }
+/// The system calls.
+#[cfg(target_os = "linux")]
+mod system {
+    use nix::libc::{self, c_int, sembuf, timespec};
+    use std::io;
+    use std::time::Duration;
+
+    unsafe extern "C" {
+        // Both glibc and musl have it; the libc crate does not declare it.
+        fn semtimedop(id: c_int, ops: *mut sembuf, count: libc::size_t, timeout: *const timespec) -> c_int;
+    }
+
+    pub(super) fn get(key: u32, flags: c_int) -> io::Result<c_int> {
+        // SAFETY: semget takes numbers only.
+        done(unsafe { libc::semget(key.cast_signed(), 1, flags) })
+    }
+
+    pub(super) fn operate(id: c_int, by: i16, flags: c_int, at_most: Option<Duration>) -> io::Result<()> {
+        let mut operation = sembuf { sem_num: 0, sem_op: by, sem_flg: i16::try_from(flags).unwrap_or(0) };
+        let limit = at_most.map(|time| timespec {
+            tv_sec: time.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: time.subsec_nanos().into(),
+        });
+        let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        // SAFETY: `operation` is the one sembuf that the count says, borrowed exclusively; `limit` is null, which means
+        // no limit, or points to a timespec that outlives the call. Neither is kept by the kernel.
+        done(unsafe { semtimedop(id, &raw mut operation, 1, limit) }).map(drop)
+    }
+
+    pub(super) fn value(id: c_int) -> io::Result<u32> {
+        // SAFETY: GETVAL takes no fourth argument and touches no memory of ours.
+        done(unsafe { libc::semctl(id, 0, libc::GETVAL) }).map(c_int::cast_unsigned)
+    }
+
+    pub(super) fn remove(id: c_int) -> io::Result<()> {
+        // SAFETY: IPC_RMID takes no fourth argument and touches no memory of ours.
+        done(unsafe { libc::semctl(id, 0, libc::IPC_RMID) }).map(drop)
+    }
+
+    fn done(result: c_int) -> io::Result<c_int> {
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+    }
+}
+
+/// Nothing to call.
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use nix::errno::Errno;
+    use nix::libc::c_int;
+    use std::io;
+    use std::time::Duration;
+
+    pub(super) fn get(_: u32, _: c_int) -> io::Result<c_int> {
+        Err(Errno::ENOSYS.into())
+    }
+
+    pub(super) fn operate(_: c_int, _: i16, _: c_int, _: Option<Duration>) -> io::Result<()> {
+        Err(Errno::ENOSYS.into())
+    }
+
+    pub(super) fn value(_: c_int) -> io::Result<u32> {
+        Err(Errno::ENOSYS.into())
+    }
+
+    pub(super) fn remove(_: c_int) -> io::Result<()> {
+        Err(Errno::ENOSYS.into())
+    }
 }
 
 /// Every semaphore of this IPC namespace, in the order of their numbers.
