@@ -13,6 +13,7 @@ mod care;
 use super::{Backend, kernel};
 use crate::block::BlockDevice;
 use crate::dm::{Command, CommandKind, DeviceId, Errno, Fault, Flags, Reply, Request, Text};
+use crate::sys::devt;
 use crate::sys::plistref::{PlistIoctl, exchange};
 use crate::wire::proplib::{self, Dict, Outcome, SHIPPED, Value};
 use crate::wire::{Call, Dialect};
@@ -57,16 +58,15 @@ pub struct Bsd {
 }
 
 impl Bsd {
-    /// Opens the control node below `dev_dir`. Its major number is that of the devices, too.
+    /// Opens the control node below `dev_dir`. Its major number is that of the devices, too, where the system cannot be
+    /// asked for it: NetBSD's conf/majors gives the driver the same for both kinds.
     ///
     /// # Errors
     /// The node cannot be opened.
     pub fn open(dev_dir: &Path) -> io::Result<Self> {
         let path = dev_dir.join("mapper/control");
         let node = OpenOptions::new().read(true).write(true).open(&path)?;
-        // `major` of their sys/types.h: 12 bits on NetBSD, 8 on DragonFly.
-        let bits = if cfg!(target_os = "dragonfly") { 0xff } else { 0xfff };
-        let major = node.metadata()?.rdev() >> 8 & bits;
+        let (control_major, _) = devt::split(node.metadata()?.rdev());
         let is_disk = |path: &[u8]| {
             let disk = fs::metadata(OsStr::from_bytes(path));
             // DragonFly has no block devices: there a disk is a character device.
@@ -75,7 +75,7 @@ impl Bsd {
         let around = Surroundings {
             system: if cfg!(target_os = "dragonfly") { System::DragonFly } else { System::NetBsd },
             superuser: Uid::effective().is_root(),
-            major: u32::try_from(major).unwrap_or(0),
+            major: devt::block_major(c"dm").unwrap_or(control_major),
             is_disk,
         };
         Ok(Self::over(Box::new(node), around, dev_dir))

@@ -1,30 +1,37 @@
 //! The device nodes of a kernel's devices, `/dev/mapper/NAME`, where no udevd makes them; and a device by its node.
 //!
+//! On NetBSD a device has two, as each disk there: the block device `NAME` and the character ("raw") device `rNAME`. On
+//! DragonFly the kernel keeps them itself, and nothing is done here.
+//!
 //! dmsetup leaves nodes to udev even where none runs, and a container is left without any. Here nodes follow what
 //! was done wherever udevd does not keep them ([`Keeper`]). The userspace mapper has no nodes. No symbolic link is
 //! written through: `/dev/mapper` may hold anybody's.
 
+mod node;
+
+pub use node::{NodeError, NodeKind};
+
 use super::udev::Keeper;
 use crate::dm::{Command, DeviceNumber, Flags, Reply, Request, Text};
-use nix::sys::stat::{Mode, SFlag, makedev, mknod, umask};
+use crate::sys::devt;
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs::{self, Metadata};
-use std::io::{self, ErrorKind};
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, lchown};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
-/// Who owns a new node and who may use it: root and the group `disk`, as Debian's libdevmapper has it.
+/// Who owns a new node and who may use it: root and the group `disk`, as Debian's libdevmapper has it, or `operator`, as
+/// NetBSD's has.
 const OWNER: u32 = 0;
-const GROUP: u32 = 6;
-const MODE: u32 = 0o660;
+const GROUP: u32 = if cfg!(target_os = "netbsd") { 5 } else { 6 };
+const MODE: u32 = if cfg!(target_os = "netbsd") { 0o640 } else { 0o660 };
 
 /// The directory of nodes, and how new ones are made in it.
 #[derive(Debug)]
 pub struct Nodes {
     directory: PathBuf,
+    custom: Custom,
     /// For the nodes of the devices that are made.
     pub options: NodeOptions,
 }
@@ -42,6 +49,17 @@ pub struct NodeOptions {
     pub when: AddNode,
 }
 
+/// Which nodes a system's devices have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Custom {
+    /// A block device (Linux).
+    Block,
+    /// A block device, and a character device of that major number with the same minor (NetBSD).
+    BlockAndRaw(u32),
+    /// Those that the kernel makes and removes (DragonFly).
+    Kernels,
+}
+
 /// When a node is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddNode {
@@ -51,23 +69,16 @@ pub enum AddNode {
     OnResume,
 }
 
-/// A node, or the directory of nodes, that does not follow its device.
-#[derive(Debug)]
-pub enum NodeError {
-    /// Something that is no block device stands where the node belongs.
-    Occupied(PathBuf),
-    /// A system call failed: which, on what, why.
-    System(&'static str, PathBuf, io::Error),
-}
-
 /// No device stands behind a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotFound(pub PathBuf);
 
 impl Nodes {
-    /// The nodes below that directory of devices.
+    /// This system's nodes, below that directory of devices.
     pub fn new(dev_dir: &Path) -> Self {
-        Self { directory: dev_dir.join("mapper"), options: NodeOptions::default() }
+        let directory = dev_dir.join("mapper");
+        let custom = Custom::native(&directory.join("control"));
+        Self { directory, custom, options: NodeOptions::default() }
     }
 
     /// Where the nodes are.
@@ -88,6 +99,7 @@ impl Nodes {
     ) -> Result<Option<String>, NodeError> {
         let watched = match keeper {
             Keeper::Nobody => return Ok(None),
+            _ if self.custom == Custom::Kernels => return Ok(None),
             Keeper::Udevd if !self.is_left_over(request) => return Ok(None),
             Keeper::Watched => true,
             Keeper::Udevd | Keeper::Program => false,
@@ -126,7 +138,7 @@ impl Nodes {
             && self
                 .path(&request.device.name)
                 .and_then(|path| fs::symlink_metadata(path).ok())
-                .is_some_and(|file| file.file_type().is_block_device())
+                .is_some_and(|file| NodeKind::Block.is_of(&file))
     }
 
     /// Makes the node, and says where; one that is right already, or a link to one, stays.
@@ -134,25 +146,16 @@ impl Nodes {
     /// # Errors
     /// Something else has its name, or it cannot be made.
     pub fn add(&self, name: &Text, dev: DeviceNumber) -> Result<Option<PathBuf>, NodeError> {
-        let Some(path) = self.path(name) else { return Ok(None) };
-        let number = makedev(u64::from(dev.major), u64::from(dev.minor));
-        if let Ok(there) = fs::symlink_metadata(&path) {
-            let behind = if there.is_symlink() { fs::metadata(&path).ok() } else { Some(there) };
-            match behind {
-                Some(behind) if !behind.file_type().is_block_device() => {
-                    return Err(NodeError::Occupied(path));
-                }
-                Some(behind) if behind.rdev() == number => return Ok(None),
-                Some(_) | None => {
-                    unlink(&path)?;
-                }
-            }
+        let mut made = None;
+        for (kind, path) in self.paths(name) {
+            let major = match self.custom {
+                Custom::BlockAndRaw(major) if kind == NodeKind::Raw => major,
+                Custom::BlockAndRaw(_) | Custom::Block | Custom::Kernels => dev.major,
+            };
+            let added = node::add(path, kind, DeviceNumber::new(major, dev.minor), &self.options)?;
+            made = made.or(added);
         }
-        fs::create_dir_all(&self.directory).map_err(|error| failed("mkdir", &self.directory, error))?;
-        let NodeOptions { mode, uid, gid, .. } = self.options;
-        make_node(&path, number, mode).map_err(|errno| failed("mknod", &path, errno.into()))?;
-        lchown(&path, Some(uid), Some(gid)).map_err(|error| failed("chown", &path, error))?;
-        Ok(Some(path))
+        Ok(made)
     }
 
     /// Removes the node, if it is there, and says where it was.
@@ -160,32 +163,22 @@ impl Nodes {
     /// # Errors
     /// It cannot be removed.
     pub fn remove(&self, name: &Text) -> Result<Option<PathBuf>, NodeError> {
-        let Some(path) = self.path(name) else { return Ok(None) };
-        Ok(unlink(&path)?.then_some(path))
+        let mut removed = None;
+        for (_, path) in self.paths(name) {
+            let was_there = node::unlink(&path)?;
+            removed = removed.or(was_there.then_some(path));
+        }
+        Ok(removed)
     }
 
     /// Gives the node its device's new name; a line for one that udevd should have renamed.
     fn rename(&self, old: &Text, new: &Text, watched: bool) -> Result<Option<String>, NodeError> {
-        let (Some(old), Some(new)) = (self.path(old), self.path(new)) else { return Ok(None) };
-        if let Ok(there) = fs::symlink_metadata(&new) {
-            let is_block = |file: &Metadata| file.file_type().is_block_device();
-            if !fs::metadata(&new).as_ref().is_ok_and(is_block) && !there.is_symlink() {
-                return Err(NodeError::Occupied(new));
-            }
+        let mut told = None;
+        for ((kind, old), (_, new)) in self.paths(old).into_iter().zip(self.paths(new)) {
+            let line = node::rename(kind, &old, &new, watched)?;
+            told = told.or(line);
         }
-        let undone = |what: &str| {
-            let (old, new) = (old.display(), new.display());
-            format!("The node {old} should have been renamed to {new} by udev but {what}.")
-        };
-        if watched && fs::metadata(&new).is_ok() {
-            let still = "old node is still present. Falling back to direct old node removal";
-            return Ok(unlink(&old)?.then(|| undone(still)));
-        }
-        match fs::rename(&old, &new) {
-            Ok(()) => Ok(Some(undone("new node is not present. Falling back to direct node rename"))),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed("rename", &old, error)),
-        }
+        Ok(told)
     }
 
     /// The names in the directory, `control` left out; none where nodes are not this program's.
@@ -194,9 +187,14 @@ impl Nodes {
     /// The directory cannot be read.
     pub fn names(&self) -> Result<Vec<Text>, NodeError> {
         let entries =
-            fs::read_dir(&self.directory).map_err(|error| failed("opendir", &self.directory, error))?;
-        let names = entries.flatten().map(|entry| entry.file_name());
-        Ok(names.filter(|name| name != "control").map(|name| Text::from(name.as_bytes())).collect())
+            fs::read_dir(&self.directory).map_err(|error| node::failed("opendir", &self.directory, error))?;
+        let files = entries.flatten().map(|entry| entry.file_name()).filter(|name| name != "control");
+        let mut names: Vec<Text> = files.map(|file| self.device_of(&file)).collect();
+        if matches!(self.custom, Custom::BlockAndRaw(_)) {
+            names.sort_unstable();
+            names.dedup();
+        }
+        Ok(names)
     }
 
     /// The name of the device that a path leads to: the path's own last part if that is right, else the node in the
@@ -217,17 +215,58 @@ impl Nodes {
         let is_it =
             |name: &OsStr| fs::metadata(self.directory.join(name)).is_ok_and(|file| file.rdev() == number);
         if is_it(last) {
-            return Ok(last.as_bytes().into());
+            return Ok(self.device_of(last));
         }
         let entries = fs::read_dir(&self.directory).into_iter().flatten().flatten();
         let found = entries.map(|entry| entry.file_name()).find(|name| is_it(name));
-        found.map(|name| name.as_bytes().into()).ok_or_else(|| NotFound(last.into()))
+        found.map(|name| self.device_of(&name)).ok_or_else(|| NotFound(last.into()))
     }
 
     /// Where the node of that name belongs; a name that is no file's name has none.
     fn path(&self, name: &Text) -> Option<PathBuf> {
         let is_file = !matches!(name.as_bytes(), b"" | b"." | b"..") && !name.contains(&b'/');
         is_file.then(|| self.directory.join(OsStr::from_bytes(name)))
+    }
+
+    /// Where the nodes of a device of that name belong, the one that people know first.
+    fn paths(&self, name: &Text) -> Vec<(NodeKind, PathBuf)> {
+        let block = self.path(name).map(|path| (NodeKind::Block, path));
+        let raw = block.is_some().then(|| {
+            let file = [b"r", name.as_bytes()].concat();
+            (NodeKind::Raw, self.directory.join(OsStr::from_bytes(&file)))
+        });
+        match self.custom {
+            Custom::Block => block.into_iter().collect(),
+            Custom::BlockAndRaw(_) => block.into_iter().chain(raw).collect(),
+            Custom::Kernels => Vec::new(),
+        }
+    }
+
+    /// The device that a file of the directory is a node of. A raw one is known by what it is: a device may have a name
+    /// that begins with an `r`.
+    fn device_of(&self, file: &OsStr) -> Text {
+        let is_raw = || {
+            let there = fs::symlink_metadata(self.directory.join(file));
+            matches!(self.custom, Custom::BlockAndRaw(_)) && there.is_ok_and(|it| NodeKind::Raw.is_of(&it))
+        };
+        match file.as_bytes().strip_prefix(b"r") {
+            Some(name) if is_raw() => name.into(),
+            _ => file.as_bytes().into(),
+        }
+    }
+}
+
+impl Custom {
+    /// This system's; the raw devices have the major number of the control node.
+    fn native(control: &Path) -> Self {
+        let raw_major = || fs::metadata(control).ok().map(|control| devt::split(control.rdev()).0);
+        if cfg!(target_os = "dragonfly") {
+            Self::Kernels
+        } else if cfg!(target_os = "netbsd") {
+            raw_major().map_or(Self::Block, Self::BlockAndRaw)
+        } else {
+            Self::Block
+        }
     }
 }
 
@@ -236,45 +275,6 @@ impl Default for NodeOptions {
         Self { mode: MODE, uid: OWNER, gid: GROUP, when: AddNode::OnResume }
     }
 }
-
-/// Makes a block device node of exactly that mode.
-fn make_node(path: &Path, number: u64, mode: u32) -> nix::Result<()> {
-    // The mask is the whole process's: no two threads may set it and set it back at once.
-    static MASK: Mutex<()> = Mutex::new(());
-    let _turn = MASK.lock().unwrap_or_else(PoisonError::into_inner);
-    let old_mask = umask(Mode::empty());
-    let made = mknod(path, SFlag::S_IFBLK, Mode::from_bits_truncate(mode), number);
-    umask(old_mask);
-    made
-}
-
-/// Removes a name; whether it was there.
-fn unlink(path: &Path) -> Result<bool, NodeError> {
-    match fs::remove_file(path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(failed("unlink", path, error)),
-    }
-}
-
-fn failed(call: &'static str, path: &Path, error: io::Error) -> NodeError {
-    NodeError::System(call, path.to_path_buf(), error)
-}
-
-impl fmt::Display for NodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Occupied(path) => {
-                write!(f, "A non-block device file at '{}' is already present", path.display())
-            }
-            Self::System(call, path, error) => {
-                write!(f, "{}: {call} failed: {}", path.display(), crate::dm::Errno::from_io(error))
-            }
-        }
-    }
-}
-
-impl std::error::Error for NodeError {}
 
 impl fmt::Display for NotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -288,7 +288,7 @@ impl std::error::Error for NotFound {}
 mod tests {
     use super::*;
     use crate::dm::{DeviceId, ReplyBody, Version};
-    use std::io::Write;
+    use std::io::{self, Write};
     use std::os::unix::fs::symlink;
     use tempfile::TempDir;
 
@@ -347,6 +347,51 @@ mod tests {
     }
 
     #[test]
+    fn a_raw_node_goes_beside_its_block_node() {
+        let (_dev, mut nodes) = nodes();
+        nodes.custom = Custom::BlockAndRaw(241);
+        if !can_make(&nodes) {
+            return;
+        }
+        let kind = |file: &str| {
+            let there = fs::symlink_metadata(nodes.directory().join(file)).ok()?;
+            let kind = [NodeKind::Block, NodeKind::Raw].into_iter().find(|kind| kind.is_of(&there))?;
+            Some((kind, devt::split(there.rdev()), there.mode() & 0o7777))
+        };
+        let both = |name: &str| (kind(name), kind(&format!("r{name}")));
+        let expected = (Some((NodeKind::Block, (240, 99), MODE)), Some((NodeKind::Raw, (241, 99), MODE)));
+        assert_eq!(both("vol0"), expected);
+        assert_eq!(nodes.names().unwrap(), [Text::from("vol0")], "one device");
+        assert_eq!(nodes.name_behind(&nodes.directory().join("rvol0")).unwrap(), "vol0");
+        // A device of that name would need the place of the other's raw node.
+        assert!(matches!(nodes.add(&"rvol0".into(), DEV), Err(NodeError::Occupied(NodeKind::Block, _))));
+        let follow = |name: &str, command: Command| {
+            let request = Request::new(DeviceId::by_name(name), command);
+            let reply = Reply { device: request.device.clone(), ..reply() };
+            nodes.follow(&request, &reply, Keeper::Program).unwrap();
+        };
+        follow("vol0", Command::DevRename("root".into()));
+        assert_eq!((both("vol0"), both("root")), ((None, None), expected));
+        assert_eq!(nodes.names().unwrap(), [Text::from("root")], "its own r is no mark");
+        fs::remove_file(nodes.directory().join("root")).unwrap();
+        assert_eq!(nodes.names().unwrap(), [Text::from("root")], "known by the raw node alone");
+        follow("root", Command::DevRemove);
+        assert_eq!((both("root"), nodes.names().unwrap()), ((None, None), Vec::new()));
+    }
+
+    #[test]
+    fn a_kernels_own_nodes_are_left_to_it() {
+        let (_dev, mut nodes) = nodes();
+        nodes.custom = Custom::Kernels;
+        fs::write(nodes.directory().join("vol0"), "its own").unwrap();
+        assert_eq!(nodes.add(&"vol0".into(), DEV).unwrap(), None);
+        assert_eq!(nodes.remove(&"vol0".into()).unwrap(), None);
+        let request = Request::new(DeviceId::by_name("vol0"), Command::DevRemove);
+        assert_eq!(nodes.follow(&request, &reply(), Keeper::Program).unwrap(), None);
+        assert_eq!(nodes.names().unwrap(), [Text::from("vol0")]);
+    }
+
+    #[test]
     fn udevd_is_left_its_links_but_no_node_of_ours() {
         let (_dev, nodes) = nodes();
         if !can_make(&nodes) {
@@ -395,10 +440,13 @@ mod tests {
         let (_dev, nodes) = nodes();
         let file = nodes.directory().join("file");
         fs::write(&file, "mine").unwrap();
-        assert!(matches!(nodes.add(&"file".into(), DEV), Err(NodeError::Occupied(_))));
+        assert!(matches!(nodes.add(&"file".into(), DEV), Err(NodeError::Occupied(NodeKind::Block, _))));
         symlink(&file, nodes.directory().join("link")).unwrap();
-        assert!(matches!(nodes.add(&"link".into(), DEV), Err(NodeError::Occupied(_))));
-        assert!(matches!(nodes.rename(&"link".into(), &"file".into(), false), Err(NodeError::Occupied(_))));
+        assert!(matches!(nodes.add(&"link".into(), DEV), Err(NodeError::Occupied(NodeKind::Block, _))));
+        assert!(matches!(
+            nodes.rename(&"link".into(), &"file".into(), false),
+            Err(NodeError::Occupied(NodeKind::Block, _))
+        ));
         nodes.add(&"..".into(), DEV).unwrap();
         nodes.remove(&"../file".into()).unwrap();
         nodes.remove(&"nosuch".into()).unwrap();
