@@ -14,5 +14,7 @@ mod forms;
 mod page;
 #[path = "proplib/replay.rs"]
 mod replay;
+#[path = "proplib/replies.rs"]
+mod replies;
 #[path = "proplib/vectors.rs"]
 mod vectors;

@@ -5,13 +5,13 @@
     reason = "the stand-in does a kernel's work: it reads a caller's memory and maps some into it"
 )]
 
-use crate::vectors::{Step, scenario};
+use crate::vectors::{Step, scenario, side_scenarios};
 use nix::libc;
 use rdmsetup::backend::{Bsd, Client, Dialect, Surroundings, System};
 use rdmsetup::dm::{
     Command, DeviceId, DeviceNumber, Errno, Flags, Line, Request, Sectors, SourceTable, Table,
 };
-use rdmsetup::sys::plistref::{PlistIoctl, PlistRef};
+use rdmsetup::sys::plistref::{PlistIoctl, PlistRef, exchange};
 use rdmsetup::wire::proplib::{self, Dict, MAX_REQUEST, Value};
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -35,6 +35,8 @@ enum Answer {
     Step(&'static str, &'static str),
     /// The same of the main scenario, had it been about a device of that name and not about "nosuch".
     Of(&'static str, &'static str),
+    /// What the kernel answered to a step, whichever.
+    Any(Step),
     /// An error of the ioctl itself.
     Error(i32),
 }
@@ -78,10 +80,12 @@ unsafe impl PlistIoctl for StandIn {
         assert_eq!(text.last(), Some(&0), "the closing NUL counts");
         assert!(text.len() <= MAX_REQUEST);
         let sent = proplib::parse(text, MAX_REQUEST).unwrap();
-        self.log.borrow_mut().words.push(sent.text("command").unwrap().to_string());
+        let word = sent.text("command").map_or_else(String::new, ToString::to_string);
+        self.log.borrow_mut().words.push(word);
         let step = match self.answers.next().expect("no more was to be asked") {
             Answer::Error(errno) => return Err(io::Error::from_raw_os_error(errno)),
             Answer::Step(folder, tag) => step(folder, tag),
+            Answer::Any(step) => step,
             Answer::Of(name, tag) => {
                 let renamed =
                     |text: Vec<u8>| String::from_utf8(text).unwrap().replace("nosuch", name).into_bytes();
@@ -130,7 +134,14 @@ fn bench(answers: Vec<Answer>, system: System, superuser: bool) -> Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        for (whole, length) in &self.log.borrow().mapped {
+        self.log.borrow().check_unmapped();
+    }
+}
+
+impl Log {
+    /// That of all that was mapped the replies were unmapped, and nothing else.
+    fn check_unmapped(&self) {
+        for (whole, length) in &self.mapped {
             let inner = length.next_multiple_of(page());
             for offset in (0..inner).step_by(page()) {
                 assert!(!is_mapped(whole.wrapping_byte_add(page() + offset)), "the reply was left mapped");
@@ -170,6 +181,29 @@ impl Bench {
     fn words(&self) -> Vec<String> {
         self.log.borrow().words.clone()
     }
+}
+
+#[test]
+fn every_captured_reply_comes_through_mapped_memory_to_the_byte() {
+    let mut count = 0;
+    let folders = side_scenarios();
+    for folder in folders.iter().map(String::as_str).chain(["", "forms"]) {
+        for step in scenario(folder).into_iter().filter(|step| step.reply.is_some()) {
+            let log = Rc::new(RefCell::new(Log::default()));
+            let [request, wanted] =
+                [&step.request, step.reply.as_ref().unwrap()].map(|text| [text, &b"\0"[..]].concat());
+            let tag = step.tag.clone();
+            let mut node = StandIn { answers: vec![Answer::Any(step)].into_iter(), log: Rc::clone(&log) };
+            let mapped = exchange(&mut node, proplib::shipped_number(), &request).unwrap();
+            assert!(mapped.as_bytes() == wanted, "{tag}");
+            let (whole, _) = log.borrow().mapped[0];
+            assert!(is_mapped(whole.wrapping_byte_add(page())), "it is there for as long as it is read");
+            drop(mapped);
+            log.borrow().check_unmapped();
+            count += 1;
+        }
+    }
+    assert!(count > 195, "{count}");
 }
 
 #[test]
