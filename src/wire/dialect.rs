@@ -23,8 +23,15 @@ pub struct DialectError(String);
 
 impl Dialect {
     /// That of this system's kernel.
-    pub const NATIVE: Self =
-        if cfg!(any(target_os = "netbsd", target_os = "dragonfly")) { Self::Netbsd } else { Self::Linux };
+    pub const NATIVE: Self = Self::native_of(std::env::consts::OS);
+
+    /// That of a system's kernel; Linux's for a system whose kernel has no device-mapper.
+    const fn native_of(system: &str) -> Self {
+        match system.as_bytes() {
+            b"netbsd" | b"dragonfly" => Self::Netbsd,
+            _ => Self::Linux,
+        }
+    }
 
     /// The keys of a dialect of dictionaries.
     pub(super) fn vocabulary(self) -> Option<&'static Vocabulary> {
@@ -118,3 +125,17 @@ impl fmt::Display for DialectError {
 }
 
 impl std::error::Error for DialectError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_system_has_the_dialect_of_its_driver() {
+        let native =
+            |systems: &[&str]| systems.iter().map(|system| Dialect::native_of(system)).collect::<Vec<_>>();
+        assert_eq!(native(&["netbsd", "dragonfly"]), [Dialect::Netbsd; 2]);
+        assert_eq!(native(&["linux", "freebsd", "openbsd", "macos", "illumos"]), [Dialect::Linux; 5]);
+        assert_eq!(Dialect::NATIVE, Dialect::native_of(std::env::consts::OS));
+    }
+}
