@@ -1,6 +1,6 @@
 //! Which backend: the one that was asked for, or the kernel's where it may be used and the userspace mapper elsewhere.
 
-use super::{Backend, Bsd, Client, Dialect, Kernel, Trace, TraceStyle, User};
+use super::{Backend, Bsd, Client, Dialect, Kernel, Socket, Trace, TraceStyle, User};
 use crate::dm::{Errno, Fault};
 use crate::mapper::StateDir;
 use std::fmt;
@@ -9,15 +9,17 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// A backend, as `--backend` and `RDMSETUP_BACKEND` name it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
     /// The kernel's where its control node is there, or can be made, and may be opened; else the userspace mapper.
     #[default]
     Auto,
     /// The kernel's, or an error.
     Kernel,
-    /// The userspace mapper.
+    /// The userspace mapper, through the server that has its state if there is one.
     User,
+    /// The server that listens at that path.
+    Socket(PathBuf),
 }
 
 /// A word that names no backend.
@@ -34,7 +36,7 @@ pub enum OpenError {
         /// Why.
         errno: Errno,
     },
-    /// The userspace mapper has no place for its state.
+    /// The userspace mapper has no place for its state, or the server named cannot be reached.
     User(Fault),
     /// The kernel does not speak the dialect.
     Dialect(Fault),
@@ -55,7 +57,7 @@ pub struct Opened {
 /// # Errors
 /// The backend cannot be had.
 pub fn open(
-    choice: Choice,
+    choice: &Choice,
     state: Option<&Path>,
     trace: Option<TraceStyle>,
     dialect: Option<Dialect>,
@@ -66,6 +68,7 @@ pub fn open(
     let (backend, notice): (Box<dyn Backend>, _) = match choice {
         Choice::Kernel => (open_kernel(true)?, None),
         Choice::User => (Box::new(user()?), None),
+        Choice::Socket(path) => (Box::new(connect(path)?), None),
         Choice::Auto => match open_kernel(false) {
             Ok(kernel) => (kernel, None),
             Err(error) => (Box::new(user()?), Some(notice(&error))),
@@ -97,6 +100,14 @@ fn open_kernel(insist: bool, dialect: Dialect) -> Result<Box<dyn Backend>, OpenE
     })
 }
 
+fn connect(path: &Path) -> Result<Socket, OpenError> {
+    Socket::connect(path).map_err(|error| {
+        let errno = Errno::from_io(&error);
+        let reason = format!("no server answers at \"{}\": {errno}", path.display());
+        OpenError::User(Fault::new(errno, reason))
+    })
+}
+
 fn notice(error: &OpenError) -> String {
     let why = match error {
         OpenError::Kernel { path, errno } => format!("{}: {errno}", path.display()),
@@ -112,14 +123,28 @@ impl FromStr for Choice {
             "auto" => Ok(Self::Auto),
             "kernel" => Ok(Self::Kernel),
             "user" => Ok(Self::User),
-            _ => Err(ChoiceError(word.to_owned())),
+            _ => match word.strip_prefix("socket:") {
+                Some(path) if !path.is_empty() => Ok(Self::Socket(path.into())),
+                _ => Err(ChoiceError(word.to_owned())),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Kernel => f.write_str("kernel"),
+            Self::User => f.write_str("user"),
+            Self::Socket(path) => write!(f, "socket:{}", path.display()),
         }
     }
 }
 
 impl fmt::Display for ChoiceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\" is not a backend: auto, kernel or user", self.0)
+        write!(f, "\"{}\" is not a backend: auto, kernel, user or socket:PATH", self.0)
     }
 }
 

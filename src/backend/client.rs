@@ -100,6 +100,11 @@ impl Client {
         self.backend.is_mapper()
     }
 
+    /// Whether others have to wait for as long as a volume is open.
+    pub fn is_exclusive(&self) -> bool {
+        self.backend.is_exclusive()
+    }
+
     /// The device as something to read and write.
     ///
     /// # Errors

@@ -44,6 +44,10 @@ impl Backend for Kernel {
         false
     }
 
+    fn is_exclusive(&self) -> bool {
+        false
+    }
+
     fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
         open_node(&self.dev_dir, device, writable)
     }

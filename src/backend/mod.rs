@@ -3,7 +3,8 @@
 //! ```text
 //! Client ─ wire ─▶ ioctl(number, buffer) ─┬─ Kernel   the real ioctl on /dev/mapper/control
 //!                                         ├─ Bsd      NetBSD's or DragonFly's, with a property list
-//!                                         ├─ User     the mapper in this process
+//!                                         ├─ User     the mapper in this process, or else
+//!                                         ├─ Socket   the mapper of a running `rdmsetup serve`
 //!                                         └─ Trace    any of them, shown on standard error
 //! ```
 //!
@@ -18,6 +19,8 @@ pub mod file_map;
 mod kernel;
 pub mod nodes;
 pub mod read_ahead;
+pub mod server;
+mod socket;
 mod trace;
 pub mod udev;
 mod user;
@@ -26,6 +29,7 @@ pub use bsd::{Bsd, Surroundings, System};
 pub use choice::{Choice, ChoiceError, OpenError, Opened, open};
 pub use client::{CallError, Client};
 pub use kernel::Kernel;
+pub use socket::Socket;
 pub use trace::{Trace, TraceStyle};
 pub use user::User;
 
@@ -52,6 +56,9 @@ pub trait Backend: std::fmt::Debug {
 
     /// Whether it is the userspace mapper, which takes requests that a kernel does not know.
     fn is_mapper(&self) -> bool;
+
+    /// Whether others have to wait for as long as a volume is open: the mapper in this process is one at a time.
+    fn is_exclusive(&self) -> bool;
 
     /// The device as something to read and write, for as long as the value lives.
     ///

@@ -81,6 +81,10 @@ impl Backend for Trace {
         self.inner.is_mapper()
     }
 
+    fn is_exclusive(&self) -> bool {
+        self.inner.is_exclusive()
+    }
+
     fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
         self.inner.volume(device, writable)
     }
@@ -137,6 +141,10 @@ mod tests {
         }
 
         fn is_mapper(&self) -> bool {
+            true
+        }
+
+        fn is_exclusive(&self) -> bool {
             true
         }
 

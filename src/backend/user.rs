@@ -1,93 +1,155 @@
-//! The mapper in this process: whoever holds the state's lock is the driver.
+//! The userspace mapper: in this process, or in the server that has the state.
 //!
-//! The first request that needs the state takes the lock and loads it; what the command did is saved as a whole when it
-//! commits, so that a command that dies has done nothing.
+//! The first request that needs the state takes the turn. If a server is the driver the turn is let go of, and everything
+//! goes to the server's socket. Else the state is loaded; what the command did is saved as a whole when it commits, so
+//! that a command that dies has done nothing.
 
-use super::Backend;
+use super::{Backend, Socket};
 use crate::block::BlockDevice;
-use crate::dm::{CommandKind, DeviceId, Errno, Fault, Reply, ReplyBody, Request};
-use crate::mapper::{self, LockedState, Mapper, Progress, StateDir, Waiting};
+use crate::dm::{CommandKind, DeviceId, Errno, Fault};
+use crate::mapper::{LockedState, Mapper, Progress, StateDir, Waiting};
 use crate::wire::{Call, linux, proplib};
+use std::io;
 use std::sync::Arc;
 
 /// The userspace mapper over a directory of state.
 #[derive(Debug)]
 pub struct User {
     state: StateDir,
-    session: Option<Session>,
+    driver: Driver,
     /// A mapper without its lock, as it was saved: whoever goes on with an unchanged state need not load it again.
     resting: Option<Mapper>,
     fault: Option<Fault>,
 }
 
-/// A mapper that requests are performed on, with the lock that it was loaded under. Without a lock it is empty, and
-/// stays so.
+/// Who is the driver.
+#[derive(Debug)]
+enum Driver {
+    /// It has not been asked since the last commit.
+    Unknown,
+    /// A server.
+    Server(Socket),
+    /// This process, with the lock that the mapper was loaded under.
+    Here(Box<Session>),
+    /// Nobody: there is no state, and a mapper without devices answers.
+    Nobody(Box<Mapper>),
+}
+
 #[derive(Debug)]
 struct Session {
-    lock: Option<LockedState>,
+    lock: LockedState,
     mapper: Mapper,
+}
+
+/// A refused call: the number as the driver of its dialect returns it, and the reason, with Linux's number.
+#[derive(Debug)]
+struct Refusal {
+    errno: Errno,
+    fault: Option<Fault>,
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self { errno: fault.errno, fault: Some(fault) }
+    }
 }
 
 impl User {
     /// The mapper whose state is in that directory. Nothing is opened yet.
     pub fn new(state: StateDir) -> Self {
-        Self { state, session: None, resting: None, fault: None }
+        Self { state, driver: Driver::Unknown, resting: None, fault: None }
     }
 
-    /// The mapper, loaded for a command: only one that can put something into a mapper makes the directory.
-    fn session(&mut self, kind: CommandKind) -> Result<&mut Session, Fault> {
-        let session = match self.session.take() {
-            Some(session) if session.lock.is_some() => session,
-            _ if is_stateless(kind) => Session { lock: None, mapper: Mapper::new() },
-            _ => {
-                let lock = self.state.lock(kind == CommandKind::DevCreate)?;
-                let mapper = match (&lock, self.resting.take()) {
-                    (None, _) => Mapper::new(),
-                    (Some(lock), Some(mapper)) if lock.is_of(&mapper) => mapper,
-                    (Some(lock), _) => lock.load()?,
-                };
-                Session { lock, mapper }
-            }
+    /// The driver, found out or become for a command: only one that can put something into a mapper makes the directory.
+    fn driver(&mut self, kind: CommandKind) -> Result<&mut Driver, Fault> {
+        let known = match &self.driver {
+            Driver::Server(_) | Driver::Here(_) => true,
+            Driver::Nobody(_) => is_stateless(kind),
+            Driver::Unknown => false,
         };
-        Ok(self.session.insert(session))
+        if !known {
+            let lock =
+                if is_stateless(kind) { None } else { self.state.lock(kind == CommandKind::DevCreate)? };
+            self.driver = match lock {
+                None => Driver::Nobody(Box::default()),
+                Some(lock) => match server_of(&lock)? {
+                    Some(server) => Driver::Server(server),
+                    None => {
+                        let resting = self.resting.take().filter(|mapper| lock.is_of(mapper));
+                        let mapper = resting.map_or_else(|| lock.load(), Ok)?;
+                        Driver::Here(Box::new(Session { lock, mapper }))
+                    }
+                },
+            };
+        }
+        Ok(&mut self.driver)
     }
 
-    fn perform(&mut self, number: u32, buffer: &mut Vec<u8>) -> Result<(), (Errno, Fault)> {
-        let plain = |fault: Fault| (fault.errno, fault);
+    fn perform(&mut self, number: u32, buffer: &mut Vec<u8>) -> Result<(), Refusal> {
         let kind = kind_of(number, buffer);
-        let mut waiting: Option<Call> = None;
+        let mut waited = false;
         loop {
-            let Session { lock, mapper } = self.session(kind).map_err(plain)?;
-            let dev = match mapper.ioctl(number, buffer) {
+            let (lock, mapper) = match self.driver(kind)? {
+                Driver::Server(server) => {
+                    let Err(errno) = server.ioctl(number, buffer) else { return Ok(()) };
+                    return refused(number, buffer, waited, Refusal { errno, fault: server.fault() });
+                }
+                Driver::Here(session) => (Some(&session.lock), &mut session.mapper),
+                Driver::Nobody(mapper) => (None, mapper.as_mut()),
+                Driver::Unknown => return Err(Fault::new(Errno::EIO, "no driver was found").into()),
+            };
+            match mapper.ioctl(number, buffer) {
                 Ok(Progress::Done) => return Ok(()),
-                Ok(Progress::Waiting(dev, Waiting::Event)) => dev,
+                Ok(Progress::Waiting(_, Waiting::Event)) => {}
                 Ok(Progress::Waiting(dev, Waiting::Idle | Waiting::Flush)) => {
                     // Only this thread reads and writes, and it is here.
                     mapper.cancel_suspend(dev);
-                    return Err(plain(Fault::new(Errno::EBUSY, "the device's own I/O is in flight")));
+                    return Err(Fault::new(Errno::EBUSY, "the device's own I/O is in flight").into());
                 }
                 Err(errno) => {
-                    let fault = mapper.take_fault().unwrap_or_else(|| Fault::new(errno, ""));
-                    return match waiting {
-                        Some(call) if fault.errno == Errno::ENXIO => {
-                            let reply = removed(&call.request);
-                            call.answer(&reply, buffer).map_err(plain)
-                        }
-                        _ => Err((errno, fault)),
-                    };
+                    let refusal = Refusal { errno, fault: mapper.take_fault() };
+                    return refused(number, buffer, waited, refusal);
                 }
-            };
+            }
             // Whoever waits must let others change what it waits for.
-            let watch = lock.as_ref().map(LockedState::watch).transpose().map_err(plain)?;
-            self.commit().map_err(plain)?;
-            let mut call = Call::read(number, buffer).map_err(plain)?;
-            call.ask_by_number(dev, buffer).map_err(plain)?;
-            waiting = Some(call);
-            let watch =
-                watch.ok_or_else(|| plain(Fault::new(Errno::ENXIO, "there is no state to wait for")))?;
-            watch.wait().map_err(plain)?;
+            let watch = lock.map(LockedState::watch).transpose()?;
+            let watch = watch.ok_or_else(|| Fault::new(Errno::ENXIO, "there is no state to wait for"))?;
+            self.commit()?;
+            waited = true;
+            watch.wait()?;
         }
     }
+}
+
+/// The end of a call that the driver refused: for who waited and whose device is gone, its last event.
+fn refused(number: u32, buffer: &mut Vec<u8>, waited: bool, refusal: Refusal) -> Result<(), Refusal> {
+    let linux_errno = refusal.fault.as_ref().map_or(refusal.errno, |fault| fault.errno);
+    if waited && linux_errno == Errno::ENXIO {
+        return Ok(Mapper::answer_removed(number, buffer)?);
+    }
+    Err(refusal)
+}
+
+/// The server that has the state, connected to; `None` when there is none.
+fn server_of(lock: &LockedState) -> Result<Option<Socket>, Fault> {
+    while lock.is_served()? {
+        let path = lock.socket_path();
+        match Socket::connect(&path) {
+            Ok(socket) => return Ok(Some(socket)),
+            // It is about to end, and lets go of the state when it has saved it.
+            Err(error) if is_gone(&error) => lock.outlast_server()?,
+            Err(error) => {
+                let errno = Errno::from_io(&error);
+                let what = format!("cannot reach the server at \"{}\": {errno}", path.display());
+                return Err(Fault::new(errno, what));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
 /// The command that a call is of; that of a call which nobody understands does not matter.
@@ -99,19 +161,6 @@ fn kind_of(number: u32, buffer: &[u8]) -> CommandKind {
     Call::read(number, buffer).map_or(CommandKind::Version, |call| call.request.command.kind())
 }
 
-/// The end of a wait for a device that is gone: its removal was its last event.
-fn removed(request: &Request) -> Reply {
-    Reply {
-        version: mapper::VERSION,
-        device: request.device.clone(),
-        flags: request.flags,
-        open_count: 0,
-        event_nr: request.event_nr.wrapping_add(1),
-        target_count: 0,
-        body: ReplyBody::Lines(Vec::new()),
-    }
-}
-
 /// Whether a command's answer is the same whatever the state.
 fn is_stateless(kind: CommandKind) -> bool {
     matches!(kind, CommandKind::Version | CommandKind::ListVersions | CommandKind::GetTargetVersion)
@@ -119,9 +168,9 @@ fn is_stateless(kind: CommandKind) -> bool {
 
 impl Backend for User {
     fn ioctl(&mut self, number: u32, buffer: &mut Vec<u8>) -> Result<(), Errno> {
-        self.perform(number, buffer).map_err(|(errno, fault)| {
-            self.fault = Some(fault).filter(|fault| !fault.reason.is_empty());
-            errno
+        self.perform(number, buffer).map_err(|refusal| {
+            self.fault = refusal.fault.filter(|fault| !fault.reason.is_empty());
+            refusal.errno
         })
     }
 
@@ -133,8 +182,17 @@ impl Backend for User {
         true
     }
 
+    fn is_exclusive(&self) -> bool {
+        !matches!(self.driver, Driver::Server(_))
+    }
+
     fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
-        let mapper = &mut self.session(CommandKind::DevStatus)?.mapper;
+        let mapper = match self.driver(CommandKind::DevStatus)? {
+            Driver::Server(server) => return server.volume(device, writable),
+            Driver::Here(session) => &mut session.mapper,
+            Driver::Nobody(mapper) => mapper.as_mut(),
+            Driver::Unknown => return Err(Fault::new(Errno::EIO, "no driver was found")),
+        };
         if mapper.is_suspended(device)? {
             // Nobody could resume it while this process has the lock.
             return Err(Fault::new(
@@ -146,11 +204,21 @@ impl Backend for User {
     }
 
     fn commit(&mut self) -> Result<(), Fault> {
-        let Some(Session { lock: Some(lock), mapper }) = self.session.take() else { return Ok(()) };
-        if mapper.is_changed() {
-            return lock.save(&mapper);
+        match std::mem::replace(&mut self.driver, Driver::Unknown) {
+            Driver::Unknown | Driver::Nobody(_) => Ok(()),
+            Driver::Here(session) => {
+                let Session { lock, mapper } = *session;
+                if mapper.is_changed() {
+                    return lock.save(&mapper);
+                }
+                self.resting = Some(mapper);
+                Ok(())
+            }
+            Driver::Server(mut server) => {
+                let committed = server.commit();
+                self.driver = Driver::Server(server);
+                committed
+            }
         }
-        self.resting = Some(mapper);
-        Ok(())
     }
 }

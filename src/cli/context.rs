@@ -10,6 +10,7 @@ use crate::backend::nodes::Nodes;
 use crate::backend::udev::{Keeper, Udev, UdevOptions};
 use crate::backend::{self, Choice, Client, Dialect, TraceStyle};
 use crate::dm::{Command, DeviceId, Errno, Flags, Reply, Request, Text};
+use crate::mapper::StateDir;
 use crate::render;
 use std::env;
 use std::path::{Path, PathBuf};
@@ -118,7 +119,7 @@ impl Context {
         let opened = match self.opened.take() {
             Some(opened) => opened,
             None => {
-                let opened = backend::open(self.choice, self.state.as_deref(), self.trace, self.dialect)?;
+                let opened = backend::open(&self.choice, self.state.as_deref(), self.trace, self.dialect)?;
                 if let Some(notice) = &opened.notice {
                     complain(notice);
                 }
@@ -126,6 +127,15 @@ impl Context {
             }
         };
         Ok(self.opened.insert(opened))
+    }
+
+    /// The state of the mapper in userspace.
+    pub(super) fn mapper_state(&self) -> Result<StateDir, Failure> {
+        if matches!(self.choice, Choice::Kernel | Choice::Socket(_)) {
+            let what = format!("it serves the mapper in userspace, not --backend {}", self.choice);
+            return Err(Failure::Ours(what));
+        }
+        StateDir::new(self.state.as_deref()).map_err(|fault| Failure::Ours(fault.to_string()))
     }
 
     /// The client alone.

@@ -94,7 +94,7 @@ impl Part {
         } else {
             act(&*volume)
         };
-        if client.is_mapper() {
+        if client.is_exclusive() {
             drop(volume);
             client.commit().map_err(|fault| self.failure(fault_text(&fault)))?;
         } else {

@@ -10,9 +10,9 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Options of every command")]
 pub(super) struct Global {
-    /// Who answers: the kernel, the mapper in userspace; `auto` takes the kernel where there is
-    /// one. Also from RDMSETUP_BACKEND
-    #[arg(long, value_name = "auto|kernel|user")]
+    /// Who answers: the kernel, the mapper in userspace, or the server at a socket; `auto` takes
+    /// the kernel where there is one. Also from RDMSETUP_BACKEND
+    #[arg(long, value_name = "auto|kernel|user|socket:PATH")]
     pub(super) backend: Option<Choice>,
 
     /// The directory that holds the devices of the mapper in userspace. Also from RDMSETUP_STATE

@@ -103,6 +103,7 @@ subcommands! {
     "splitname" => splitname::SplitName;
     "read" => read::Read;
     "write" => write::Write;
+    "serve" => serve::Serve;
     "decode" => decode::Decode;
     "man" => man::Man;
 }

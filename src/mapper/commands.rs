@@ -98,8 +98,7 @@ impl Mapper {
         };
         self.check_free(name, &Text::new())?;
         self.check_free(&Text::new(), uuid)?;
-        let device = Device::new(name.clone(), uuid.clone(), minor);
-        self.devices.insert(name.clone(), device);
+        self.insert(Device::new(name.clone(), uuid.clone(), minor));
         self.changed = true;
         self.reply(name, request)
     }

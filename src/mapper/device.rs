@@ -14,6 +14,8 @@ pub(super) struct Device {
     /// Empty when it has none.
     pub(super) uuid: Text,
     pub(super) minor: u32,
+    /// A number that no other device of this process has or had; 0 until the mapper has it.
+    pub(super) identity: u64,
     pub(super) slots: Slots,
     /// The device is read-only: its last swap was to a read-only table.
     pub(super) read_only: bool,
@@ -38,6 +40,7 @@ impl Device {
             name,
             uuid,
             minor,
+            identity: 0,
             slots: Slots::default(),
             read_only: false,
             suspended: false,

@@ -1,7 +1,7 @@
 //! The mapper's front: an ioctl number and a buffer, as a driver gets them.
 
 use super::{MAJOR, Mapper, VERSION};
-use crate::dm::{DeviceNumber, Errno, Fault, Reply};
+use crate::dm::{Command, DeviceNumber, Errno, Fault, Reply, ReplyBody};
 use crate::wire::{Call, Driver};
 
 /// What the dialects need to know of the mapper.
@@ -12,8 +12,8 @@ const DRIVER: Driver = Driver { version: VERSION, major: MAJOR };
 pub enum Progress {
     /// The buffer holds the reply.
     Done,
-    /// It cannot be done yet; the buffer still holds the request. Ask again, by the device's number, when what it waits
-    /// for has come.
+    /// It cannot be done yet; the buffer holds the request, which asks by the device's number from now on, since the
+    /// name may change. Send it again when what it waits for has come.
     Waiting(DeviceNumber, Waiting),
 }
 
@@ -63,8 +63,26 @@ impl Mapper {
                 call.answer(&reply, buffer).map_err(|fault| (fault.errno, fault))?;
                 Ok(Progress::Done)
             }
-            Ok(Outcome::Waiting(dev, what)) => Ok(Progress::Waiting(dev, what)),
+            Ok(Outcome::Waiting(dev, what)) => {
+                call.ask_by_number(dev, buffer).map_err(|fault| (fault.errno, fault))?;
+                Ok(Progress::Waiting(dev, what))
+            }
             Err(fault) => Err((call.refuse(&fault, buffer), fault)),
         }
+    }
+
+    /// Answers a wait for an event of a device that is gone: its removal was its last event.
+    ///
+    /// # Errors
+    /// The buffer holds no request, or none of a wait.
+    pub fn answer_removed(number: u32, buffer: &mut Vec<u8>) -> Result<(), Fault> {
+        let call = Call::read(number, buffer)?;
+        if call.request.command != Command::DevWait {
+            return Err(Fault::new(Errno::ENXIO, "the device was removed meanwhile"));
+        }
+        let event_nr = call.request.event_nr.wrapping_add(1);
+        let body = ReplyBody::Lines(Vec::new());
+        let reply = Reply { event_nr, body, ..super::commands::echo(&call.request) };
+        call.answer(&reply, buffer)
     }
 }

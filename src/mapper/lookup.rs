@@ -93,7 +93,7 @@ impl Mapper {
 
     /// The devices among `start`, those one step of `next` from them, and so on: as many layers as the longest way has
     /// devices, or one more than may be stacked.
-    fn layers(
+    pub(super) fn layers(
         &self,
         start: Vec<DeviceNumber>,
         next: impl Fn(&Device) -> Vec<DeviceNumber>,

@@ -10,6 +10,7 @@
 //! checks and error numbers (`tests/kernel` compares them). The targets' names are not known here, only their list.
 #![forbid(unsafe_code)]
 
+mod catalog;
 mod commands;
 mod device;
 mod entry;
@@ -21,12 +22,14 @@ mod lookup;
 mod pdevs;
 mod pieces;
 mod saved;
+mod service;
 mod state_dir;
 mod stored;
 mod suspend;
 mod tables;
 mod volume;
 
+pub use catalog::Catalog;
 pub use entry::{Outcome, Progress, Waiting};
 pub use saved::{State, StateError};
 pub use state_dir::{LockedState, StateDir, StateWatch};
@@ -60,6 +63,8 @@ pub struct Mapper {
     generation: u64,
     /// Whether this process serves the devices' data for as long as it runs.
     serves: bool,
+    /// How many devices there ever were in this process.
+    identities: u64,
 }
 
 impl Mapper {
@@ -71,6 +76,13 @@ impl Mapper {
     /// The reason of the last failure, once.
     pub fn take_fault(&mut self) -> Option<Fault> {
         self.fault.take()
+    }
+
+    /// A device, which gets an identity of its own.
+    fn insert(&mut self, mut device: Device) {
+        self.identities += 1;
+        device.identity = self.identities;
+        self.devices.insert(device.name.clone(), device);
     }
 
     /// Whether there is something to save.

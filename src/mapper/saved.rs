@@ -87,6 +87,18 @@ impl Mapper {
         State::head(self.generation)
     }
 
+    /// Its state has been saved: from now on it is the one that it was made from.
+    pub fn saved(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+        self.changed = false;
+        self.devices.values_mut().for_each(|device| device.saved_event_nr = device.live.event_nr());
+    }
+
+    /// Its state could not be saved after all.
+    pub fn not_saved(&mut self) {
+        self.changed = true;
+    }
+
     /// What is to be remembered.
     pub fn state(&self) -> State {
         let pdevs = self.pdevs.iter().map(|(dev, path)| (dev.to_string(), escape(path)));
@@ -119,7 +131,7 @@ impl Mapper {
             if mapper.devices.contains_key(&device.name) || mapper.devices.values().any(taken) {
                 return Err(StateError(format!("\"{}\": name, uuid or number is there twice", saved.name)));
             }
-            mapper.devices.insert(device.name.clone(), device);
+            mapper.insert(device);
         }
         mapper.check_all_stacked()?;
         Ok(mapper)

@@ -1,7 +1,8 @@
 //! Where the state is kept, and whose turn it is to change it.
 //!
-//! A directory of mode 0700 with two files of mode 0600: `lock`, held by whoever is the driver now, and `state.json`,
-//! replaced as a whole. Whoever dies at any instant leaves the old state or the new one. Everything is opened relative
+//! A directory of mode 0700 with files of mode 0600: `lock`, held by whoever is the driver now, and `state.json`,
+//! replaced as a whole. A server is the driver for long: it takes the turn once, holds `server.lock` from then on, and
+//! gives the turn back, so that whoever has it next can see that there is a server and go to its `control.sock`. Whoever dies at any instant leaves the old state or the new one. Everything is opened relative
 //! to the directory and through no symbolic link, and a directory that others could have prepared is refused.
 
 use super::saved::State;
@@ -23,6 +24,11 @@ const STATE: &str = "state.json";
 /// What the new state is written to before it takes the old one's place; whoever holds the lock owns the name.
 const NEW_STATE: &str = "state.json.new";
 
+/// Held by a server for as long as it is the driver.
+const SERVER_LOCK: &str = "server.lock";
+/// Where a server listens.
+const SOCKET: &str = "control.sock";
+
 /// The directory of a userspace mapper's state.
 #[derive(Clone, Debug)]
 pub struct StateDir {
@@ -36,6 +42,13 @@ pub struct LockedState {
     directory: File,
     /// Released when it is closed, however the process ends.
     _lock: Flock<File>,
+}
+
+/// What stands in the way of a lock.
+enum Lock {
+    Taken(Flock<File>),
+    /// Somebody else has it.
+    Busy,
 }
 
 impl StateDir {
@@ -106,6 +119,57 @@ impl StateDir {
 }
 
 impl LockedState {
+    /// Takes the state for a server, which is the driver from now on: until the value is dropped, not only for this turn.
+    /// `None` when there is a server already.
+    ///
+    /// # Errors
+    /// The lock cannot be had for another reason.
+    pub fn serve(&self) -> Result<Option<Self>, Fault> {
+        let lock = open_in(&self.directory, SERVER_LOCK, OFlag::O_RDWR | OFlag::O_CREAT);
+        let lock = lock.and_then(|file| try_lock(file, FlockArg::LockExclusiveNonblock));
+        match lock.map_err(|error| self.failed_lock(&error))? {
+            Lock::Busy => Ok(None),
+            Lock::Taken(lock) => {
+                let directory = self.directory.try_clone().map_err(|error| self.failed_lock(&error))?;
+                Ok(Some(Self { path: self.path.clone(), directory, _lock: lock }))
+            }
+        }
+    }
+
+    /// Whether a server is the driver.
+    ///
+    /// # Errors
+    /// The lock that would tell cannot be looked at.
+    pub fn is_served(&self) -> Result<bool, Fault> {
+        match open_in(&self.directory, SERVER_LOCK, OFlag::O_RDONLY) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            opened => {
+                let lock = opened.and_then(|file| try_lock(file, FlockArg::LockSharedNonblock));
+                Ok(matches!(lock.map_err(|error| self.failed_lock(&error))?, Lock::Busy))
+            }
+        }
+    }
+
+    /// Waits until no server is the driver.
+    ///
+    /// # Errors
+    /// As [`LockedState::is_served`].
+    pub fn outlast_server(&self) -> Result<(), Fault> {
+        let file = open_in(&self.directory, SERVER_LOCK, OFlag::O_RDONLY);
+        let locked = file.and_then(|file| try_lock(file, FlockArg::LockShared));
+        locked.map(drop).map_err(|error| self.failed_lock(&error))
+    }
+
+    /// Where a server of this state listens.
+    pub fn socket_path(&self) -> PathBuf {
+        self.path.join(SOCKET)
+    }
+
+    fn failed_lock(&self, error: &io::Error) -> Fault {
+        let errno = Errno::from_io(error);
+        Fault::new(errno, format!("cannot lock \"{}\": {errno}", self.path.join(SERVER_LOCK).display()))
+    }
+
     /// The mapper as it was saved last; an empty one if it never was.
     ///
     /// # Errors
@@ -139,7 +203,15 @@ impl LockedState {
     /// # Errors
     /// The new state cannot be written; the old one is as it was.
     pub fn save(&self, mapper: &Mapper) -> Result<(), Fault> {
-        self.replace(&mapper.state().to_bytes()).map_err(|error| {
+        self.save_state(&mapper.state())
+    }
+
+    /// Saves a mapper's state; see [`LockedState::save`].
+    ///
+    /// # Errors
+    /// The same.
+    pub fn save_state(&self, state: &State) -> Result<(), Fault> {
+        self.replace(&state.to_bytes()).map_err(|error| {
             // Already failing: a file that is left behind is overwritten the next time.
             let _ = unlinkat(&self.directory, NEW_STATE, UnlinkatFlags::NoRemoveDir);
             self.failed("write", &error)
@@ -182,6 +254,14 @@ impl StateWatch {
     /// EINTR when a signal came first.
     pub fn wait(&self) -> Result<(), Fault> {
         self.0.wait().map_err(|error| Fault::new(Errno::from_io(&error), "the wait was interrupted"))
+    }
+}
+
+fn try_lock(file: File, how: FlockArg) -> io::Result<Lock> {
+    match Flock::lock(file, how) {
+        Ok(lock) => Ok(Lock::Taken(lock)),
+        Err((_, nix::Error::EWOULDBLOCK)) => Ok(Lock::Busy),
+        Err((_, errno)) => Err(errno.into()),
     }
 }
 

@@ -70,16 +70,6 @@ impl Mapper {
         self.reply(&name, request).map(Outcome::Reply)
     }
 
-    /// This process serves the devices' data from now on, for as long as it runs.
-    pub fn serve(&mut self) {
-        self.serves = true;
-    }
-
-    /// Fails all I/O from now on, also what is held: the process is about to end.
-    pub fn shut(&self) {
-        self.devices.values().for_each(|device| device.live.shut());
-    }
-
     pub(super) fn resume(&mut self, request: &Request) -> Result<Outcome, Fault> {
         let name = self.find(&request.device)?;
         let id = DeviceId::by_name(name.clone());
@@ -204,7 +194,7 @@ impl Device {
     }
 }
 
-fn postsuspend(table: &LiveTable) -> Result<(), Errno> {
+pub(super) fn postsuspend(table: &LiveTable) -> Result<(), Errno> {
     table.lines.iter().map(|line| line.target.postsuspend()).fold(Ok(()), Result::and)
 }
 

@@ -10,6 +10,7 @@ pub mod control;
 pub mod devt;
 pub mod fiemap;
 pub mod interrupt;
+pub mod local_socket;
 pub mod plistref;
 pub mod semaphore;
 pub mod sparse;

@@ -272,6 +272,10 @@ impl Backend for Bsd {
         false
     }
 
+    fn is_exclusive(&self) -> bool {
+        false
+    }
+
     fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
         kernel::open_node(&self.dev_dir, device, writable)
     }

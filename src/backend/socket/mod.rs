@@ -1,0 +1,91 @@
+//! The mapper of a running server, through its control socket.
+
+mod message;
+mod volume;
+
+pub(super) use message::{Answer, Kind, MAX_DATA, Question, device_of_bytes};
+
+use super::Backend;
+use crate::block::BlockDevice;
+use crate::dm::limits::MAX_BUFFER;
+use crate::dm::{DeviceId, Errno, Fault};
+use crate::sys::local_socket;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use volume::RemoteVolume;
+
+/// A server's mapper.
+#[derive(Debug)]
+pub struct Socket {
+    path: PathBuf,
+    stream: UnixStream,
+    fault: Option<Fault>,
+    /// Something was asked that a server has to save.
+    uncommitted: bool,
+}
+
+impl Socket {
+    /// Connects to the server that listens at that path.
+    ///
+    /// # Errors
+    /// connect's: ENOENT and ECONNREFUSED when there is none.
+    pub fn connect(path: &Path) -> io::Result<Self> {
+        let stream = local_socket::connect(path)?;
+        Ok(Self { path: path.to_path_buf(), stream, fault: None, uncommitted: false })
+    }
+
+    fn lost(&self, error: &io::Error) -> Fault {
+        lost(&self.path, error)
+    }
+
+    /// Asks, with a payload that the answer's takes the place of.
+    fn ask(&mut self, question: Question, payload: &mut Vec<u8>, limit: usize) -> Result<Answer, Fault> {
+        let asked = question.send(&mut self.stream, payload);
+        let answer = asked.and_then(|()| Answer::receive(&mut self.stream, payload, limit));
+        answer.map_err(|error| self.lost(&error))
+    }
+}
+
+fn lost(path: &Path, error: &io::Error) -> Fault {
+    // An end without a number is EIO.
+    let errno = Errno::from_io(error);
+    Fault::new(errno, format!("the server at \"{}\" has gone: {errno}", path.display()))
+}
+
+impl Backend for Socket {
+    fn ioctl(&mut self, number: u32, buffer: &mut Vec<u8>) -> Result<(), Errno> {
+        self.fault = None;
+        self.uncommitted = true;
+        let question = Question { argument: number, ..Question::new(Kind::Ioctl) };
+        let answer = self.ask(question, buffer, MAX_BUFFER).unwrap_or_else(Answer::failed);
+        self.fault = answer.fault.filter(|fault| !fault.reason.is_empty());
+        if answer.errno == Errno(0) { Ok(()) } else { Err(answer.errno) }
+    }
+
+    fn fault(&mut self) -> Option<Fault> {
+        self.fault.take()
+    }
+
+    fn is_mapper(&self) -> bool {
+        true
+    }
+
+    fn is_exclusive(&self) -> bool {
+        false
+    }
+
+    fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
+        let stream = local_socket::connect(&self.path).map_err(|error| self.lost(&error))?;
+        RemoteVolume::open(&self.path, stream, device, writable).map(|volume| Arc::new(volume) as _)
+    }
+
+    fn commit(&mut self) -> Result<(), Fault> {
+        if !std::mem::take(&mut self.uncommitted) {
+            return Ok(());
+        }
+        let answer = self.ask(Question::new(Kind::Commit), &mut Vec::new(), 0)?;
+        answer.outcome().map(drop)
+    }
+}
