@@ -11,8 +11,9 @@ use std::fs;
 use std::io::{self, PipeReader, PipeWriter};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -55,6 +56,13 @@ impl Listener {
     /// Listens at that path, unless a socket that listens was handed over.
     pub(super) fn new(path: PathBuf, inherited: Option<UnixListener>) -> Result<Self, Fault> {
         if let Some(socket) = inherited {
+            let address = socket.local_addr().ok();
+            let handed = address.as_ref().and_then(|address| address.as_pathname());
+            if handed.is_none_or(|handed| !is_same_file(handed, &path)) {
+                // Commands would look for it in vain.
+                let what = format!("the control socket that was handed over is not \"{}\"", path.display());
+                return Err(Fault::invalid(what));
+            }
             return Ok(Self { socket, path: None });
         }
         let socket = local_socket::listen(&path).map_err(|error| {
@@ -98,6 +106,11 @@ impl Listening {
         let (streams, _) = left.unwrap_or_else(PoisonError::into_inner);
         streams.values().for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
     }
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
+    matches!((file(one), file(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 fn accept_all(

@@ -1,0 +1,11 @@
+//! `rdmsetup serve` as its users meet it: a server with a state of its own, and commands and clients that use it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "serve/commands.rs"]
+mod commands;
+#[path = "serve/lifetime.rs"]
+mod lifetime;
+#[path = "cli/sandbox.rs"]
+mod sandbox;
+#[path = "serve/server.rs"]
+mod server;

@@ -1,0 +1,162 @@
+//! A server's beginning and end.
+
+use crate::sandbox::Sandbox;
+use crate::server::{Server, eventually};
+use std::fs::{self, DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+#[test]
+fn a_killed_server_stops_nobody() {
+    let sandbox = Sandbox::new();
+    sandbox.disk("disk", 1 << 20);
+    let server = Server::start(&sandbox, &[]);
+    sandbox.ok(&["create", "vol", "--table", "0 8 linear disk 0"]);
+    server.end("-KILL");
+    assert!(sandbox.path().join("state/control.sock").exists(), "it had no time to tidy up");
+    assert_eq!(sandbox.ok(&["ls"]), "vol\t(240:0)\n");
+    let server = Server::start(&sandbox, &[]);
+    assert_eq!(sandbox.ok(&["ls"]), "vol\t(240:0)\n");
+    server.stop();
+}
+
+#[test]
+fn a_second_server_of_the_same_state_is_refused() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(&sandbox, &[]);
+    let refused = sandbox.fails(&["serve"]);
+    assert!(refused.contains("a server runs already: it listens at"), "{refused}");
+    assert_eq!(sandbox.ok(&["ls"]), "No devices found\n", "the first goes on");
+    server.stop();
+}
+
+#[test]
+fn nothing_but_a_socket_gives_way_to_the_socket() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["create", "--notable", "vol"]);
+    let path = sandbox.path().join("state/control.sock");
+    fs::write(&path, "precious").unwrap();
+    let refused = sandbox.fails(&["serve"]);
+    assert!(refused.contains("cannot listen at") && refused.contains("File exists"), "{refused}");
+    assert_eq!(fs::read_to_string(path).unwrap(), "precious");
+}
+
+#[test]
+fn the_socket_is_the_users_alone() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(&sandbox, &[]);
+    let mode = |path: &str| fs::metadata(sandbox.path().join(path)).unwrap().mode() & 0o777;
+    assert_eq!(mode("state"), 0o700);
+    assert_eq!(mode("state/control.sock"), 0o600);
+    server.stop();
+}
+
+#[test]
+fn a_state_directory_with_a_long_name_has_a_socket_too() {
+    let sandbox = Sandbox::new();
+    let long = sandbox.path().join("a".repeat(120));
+    let long = long.to_str().unwrap();
+    let server = Server::spawn(sandbox.command(&["--state", long, "serve"]).stdin(Stdio::null()));
+    assert_eq!(sandbox.ok(&["--state", long, "ls"]), "No devices found\n");
+    sandbox.ok(&["--state", long, "create", "--notable", "vol"]);
+    server.stop();
+    assert_eq!(sandbox.ok(&["--state", long, "ls"]), "vol\t(240:0)\n");
+}
+
+#[test]
+fn held_io_fails_when_the_server_ends() {
+    let sandbox = Sandbox::new();
+    sandbox.disk("disk", 1 << 20);
+    let server = Server::start(&sandbox, &[]);
+    sandbox.ok(&["create", "vol", "--table", "0 8 linear disk 0"]);
+    sandbox.ok(&["suspend", "vol"]);
+    let reader =
+        sandbox.command(&["read", "vol"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let open = || sandbox.ok(&["info", "-c", "--noheadings", "-o", "open", "vol"]) == "1\n";
+    eventually("the reader has it open", open);
+    server.stop();
+    let read = reader.wait_with_output().unwrap();
+    let stderr = String::from_utf8(read.stderr).unwrap();
+    assert!(!read.status.success() && stderr.contains("Input/output error"), "{stderr}");
+    assert!(sandbox.ok(&["info", "vol"]).contains("State:             SUSPENDED"));
+}
+
+#[test]
+fn systemd_is_told_when_it_is_ready() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.path().join("notify");
+    let notify = UnixDatagram::bind(&path).unwrap();
+    let server = Server::spawn(sandbox.command(&["serve"]).env("NOTIFY_SOCKET", &path));
+    let mut told = [0; 100];
+    let length = notify.recv(&mut told).unwrap();
+    assert_eq!(std::str::from_utf8(&told[..length]).unwrap().trim(), "READY=1");
+    server.stop();
+    let length = notify.recv(&mut told).unwrap();
+    assert_eq!(std::str::from_utf8(&told[..length]).unwrap().trim(), "STOPPING=1");
+}
+
+/// A program that puts its standard input, a socket, where systemd does, and becomes the server.
+const ACTIVATE: &str = r#"exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@""#;
+
+/// `serve` with a socket that listens at that path handed over.
+fn activated(sandbox: &Sandbox, path: &Path) -> Command {
+    let listener = UnixListener::bind(path).unwrap();
+    let plain = sandbox.command(&[]);
+    let mut command = Command::new("sh");
+    command.args(["-c", ACTIVATE, "sh"]).arg(plain.get_program()).arg("serve").current_dir(sandbox.path());
+    command.env_clear().env("RDMSETUP_STATE", sandbox.path().join("state"));
+    command.stdin(Stdio::from(std::os::fd::OwnedFd::from(listener)));
+    command
+}
+
+#[test]
+fn a_control_socket_can_be_handed_over() {
+    let sandbox = Sandbox::new();
+    DirBuilder::new().mode(0o700).create(sandbox.path().join("state")).unwrap();
+    let path = sandbox.path().join("state/control.sock");
+    let server = Server::spawn(&mut activated(&sandbox, &path));
+    assert_eq!(sandbox.ok(&["ls"]), "No devices found\n");
+    server.stop();
+    assert!(path.exists(), "it is removed by who made it");
+}
+
+#[test]
+fn a_control_socket_where_no_command_looks_is_refused() {
+    let sandbox = Sandbox::new();
+    let mut command = activated(&sandbox, &sandbox.path().join("control.sock"));
+    let ended = command.output().unwrap();
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    assert!(!ended.status.success() && stderr.contains("handed over is not"), "{stderr}");
+}
+
+#[test]
+fn another_users_commands_are_hung_up_on() {
+    if !nix::unistd::Uid::effective().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "cannot be another user: not root");
+        println!("SKIPPED: to be another user takes root");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let open = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    open(sandbox.path(), 0o711);
+    DirBuilder::new().mode(0o711).create(sandbox.path().join("state")).unwrap();
+    let path = sandbox.path().join("state/control.sock");
+    let server = Server::spawn(&mut activated(&sandbox, &path));
+    open(&path, 0o666);
+    // The program itself is where another user may not go.
+    let program = sandbox.path().join("rdmsetup");
+    fs::copy(sandbox.command(&[]).get_program(), &program).unwrap();
+    let backend = format!("socket:{}", path.display());
+    let ls = |user: &str| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", user, "--clear-groups"]).arg(&program).args(["--backend", &backend, "ls"]);
+        command.output().unwrap()
+    };
+    assert!(ls("0").status.success());
+    let nobody = ls("65534");
+    let stderr = String::from_utf8(nobody.stderr).unwrap();
+    assert!(!nobody.status.success() && stderr.contains("has gone"), "{stderr}");
+    server.stop();
+}
