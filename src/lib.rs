@@ -21,6 +21,7 @@ pub mod mapper;
 pub mod target;
 
 pub mod backend;
+pub mod export;
 pub mod render;
 
 pub mod cli;

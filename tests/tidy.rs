@@ -15,8 +15,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("target", &["block", "dm"]),
     ("mapper", &["target", "block", "wire", "sys", "dm"]),
     ("backend", &["mapper", "block", "wire", "sys", "dm"]),
+    ("export", &["block", "dm", "sys"]),
     ("render", &["dm"]),
-    ("cli", &["backend", "block", "dm", "mapper", "render", "target"]),
+    ("cli", &["backend", "block", "dm", "export", "mapper", "render", "target"]),
 ];
 
 /// Lines before its tests that a file may have.

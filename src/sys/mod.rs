@@ -9,6 +9,7 @@ pub mod clock;
 pub mod control;
 pub mod devt;
 pub mod fiemap;
+pub mod fuse;
 pub mod interrupt;
 pub mod local_socket;
 pub mod plistref;

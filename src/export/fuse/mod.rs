@@ -1,0 +1,173 @@
+//! Devices as files of a directory, for any program that reads and writes files.
+//!
+//! ```text
+//! client ─ read(2) ─▶ kernel ─ request ─▶ pool: a worker ─▶ directory | data ─▶ BlockDevice
+//!                     kernel ◀─ reply, or a pipe full of the disks' pages ──────┘
+//! ```
+//!
+//! The kernel's protocol is spoken here, without a library: the pages of disks go to clients through pipes (splice(2)),
+//! no request allocates memory, and the number of threads grows with the requests that wait. The kernel caches nothing,
+//! neither names nor sizes nor data, so that what a command has done to a device is what the next system call sees.
+//!
+//! Passthrough (`FUSE_PASSTHROUGH`), with which the kernel reads a disk's file without asking, is not used: a file once
+//! opened so cannot be made to stop, so that neither a suspend would hold its I/O nor a new table lead it elsewhere.
+
+mod buffer;
+mod channel;
+mod data;
+mod directory;
+mod mountpoint;
+mod opens;
+mod pipe;
+mod pool;
+mod protocol;
+mod session;
+mod worker;
+
+pub use opens::Client;
+
+use crate::block::Volumes;
+use crate::dm::Errno;
+use channel::Channel;
+use directory::Directory;
+use mountpoint::Mountpoint;
+use nix::sys::statfs::fstatfs;
+use nix::unistd::{getegid, geteuid};
+use pool::Pool;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+
+/// How a directory is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Threads at first, at least 1. With 2 or more there are more when so many requests wait that nobody would take the
+    /// next; with 1 there is never more than that one, and a suspended device's I/O keeps all others waiting.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { threads: thread::available_parallelism().map_or(2, usize::from).clamp(2, 8) }
+    }
+}
+
+/// Why a directory is not served.
+#[derive(Debug)]
+pub enum MountError {
+    /// It is not an empty directory of this user's.
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// `/dev/fuse` does not open.
+    Device(io::Error),
+    /// Mounting or unmounting failed.
+    Refused {
+        /// What the kernel gave; EPERM when it was the helper that failed.
+        errno: Errno,
+        /// What the helper said.
+        said: String,
+    },
+    /// The kernel's protocol is too old.
+    Version {
+        /// Its version.
+        major: u32,
+        /// Its version's second number.
+        minor: u32,
+    },
+    /// No thread can be had.
+    Thread(io::Error),
+}
+
+impl fmt::Display for MountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory { path, reason } => {
+                write!(f, "cannot show devices in \"{}\": {reason}", path.display())
+            }
+            Self::Device(error) => {
+                write!(f, "cannot open /dev/fuse: {error}; the kernel's module is \"fuse\"")
+            }
+            Self::Refused { errno, said } if said.is_empty() => write!(f, "cannot mount: {errno}"),
+            Self::Refused { errno, said } => write!(f, "cannot mount: {errno}: {said}"),
+            Self::Version { major, minor } => {
+                write!(
+                    f,
+                    "the kernel speaks FUSE {major}.{minor}, and 7.31 (Linux 5.4) is the oldest known here"
+                )
+            }
+            Self::Thread(error) => write!(f, "cannot serve the directory: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for MountError {}
+
+/// A directory that shows devices. It is unmounted when this is dropped.
+#[derive(Debug)]
+pub struct Mount {
+    directory: Arc<Directory>,
+    point: Mountpoint,
+    /// `None` once it has stopped.
+    pool: Option<Arc<Pool>>,
+}
+
+impl Mount {
+    /// Shows `volumes` in the empty directory `path`, served by threads of its own. What a killed server left mounted
+    /// there is unmounted first.
+    ///
+    /// # Errors
+    /// See [`MountError`]; nothing is mounted then.
+    pub fn start(path: &Path, volumes: Arc<dyn Volumes>, options: Options) -> Result<Self, MountError> {
+        let (point, session) = Mountpoint::mount(path)?;
+        let directory = Arc::new(Directory::new(volumes, geteuid().as_raw(), getegid().as_raw()));
+        let mut mount = Self { directory: directory.clone(), point, pool: None };
+        let channel = Channel::new(session);
+        session::begin(&channel)?;
+        let pool =
+            Pool::start(directory, channel.into_file(), options.threads).map_err(MountError::Thread)?;
+        mount.pool = Some(pool);
+        mount.point.is_served();
+        Ok(mount)
+    }
+
+    /// Who has which device open, in no promised order.
+    pub fn clients(&self) -> Vec<Client> {
+        self.directory.opens.clients()
+    }
+
+    /// Unmounts, even when files are open, and waits until the requests in flight are answered. Files that are open
+    /// give ENOTCONN from then on. Does nothing the second time.
+    ///
+    /// # Errors
+    /// What unmounting gives: the directory still shows the devices then, and nobody serves it.
+    pub fn stop(&mut self) -> Result<(), MountError> {
+        let Some(pool) = self.pool.take() else { return Ok(()) };
+        let mut unmounted = Ok(());
+        if !self.point.unmount() {
+            let directory = self.point.open();
+            unmounted = self.point.detach();
+            pool.end();
+            // Files are open, so the session goes on: a question to it wakes a thread, which then ends. Asked in a thread
+            // of its own, as the last question gets no answer before all descriptors of the session are closed.
+            thread::spawn(move || directory.map(|directory| while fstatfs(&directory).is_ok() {}));
+        }
+        pool.wait();
+        unmounted
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        if self.pool.is_none() {
+            // It never came to be served.
+            let _ = self.point.detach();
+        }
+        let _ = self.stop();
+    }
+}

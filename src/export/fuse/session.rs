@@ -1,0 +1,70 @@
+//! The first words between the kernel and a session: which of its abilities are wanted.
+
+use super::MountError;
+use super::buffer::{Buffer, MAX_DATA};
+use super::channel::Channel;
+use super::protocol::{Body, Fields, Header, IN_HEADER, MAJOR, MINOR, OLDEST_MINOR, offered, opcode};
+use crate::dm::Errno;
+
+/// What is wanted where the kernel has it: large requests, many of them at once, and mmap(2) of what does not go through
+/// the kernel's cache.
+const WANTED: u64 = offered::ASYNC_READ
+    | offered::BIG_WRITES
+    | offered::ASYNC_DIO
+    | offered::PARALLEL_DIROPS
+    | offered::MAX_PAGES
+    | offered::INIT_EXT
+    | offered::DIRECT_IO_ALLOW_MMAP;
+
+/// How many requests that no process waits for (asynchronous ones) the kernel hands over at once.
+const MAX_BACKGROUND: u16 = 128;
+/// From so many on it holds its own read-ahead back.
+const CONGESTION: u16 = 96;
+
+/// Answers the kernel's first request.
+pub(super) fn begin(channel: &Channel) -> Result<(), MountError> {
+    let mut buffer = Buffer::new();
+    let ended = || MountError::Refused { errno: Errno::EIO, said: "the kernel ended the session".to_owned() };
+    let length = channel.receive(&mut buffer).ok_or_else(ended)?;
+    let request = buffer.request_read(length);
+    let (header, _) = Header::parse(request).map_err(|_| ended())?;
+    let fields = Fields::new(request.get(IN_HEADER..).ok_or_else(ended)?);
+    let (version, reply) = answer(header.opcode, fields).map_err(|_| ended())?;
+    match reply {
+        Some(body) => channel.answer(header.unique, body.bytes()),
+        None => {
+            channel.refuse(header.unique, Errno(nix::libc::EPROTO));
+            return Err(MountError::Version { major: version.0, minor: version.1 });
+        }
+    }
+    Ok(())
+}
+
+/// The reply (`struct fuse_init_out`) to `struct fuse_init_in`, and the kernel's version; no reply to one that is too old.
+fn answer(code: u32, mut fields: Fields<'_>) -> Result<((u32, u32), Option<Body>), Errno> {
+    let version = (fields.u32()?, fields.u32()?);
+    if code != opcode::INIT || version.0 != MAJOR || version.1 < OLDEST_MINOR {
+        return Ok((version, None));
+    }
+    let (read_ahead, low) = (fields.u32()?, fields.u32()?);
+    // Older kernels send no second word.
+    let high = fields.u32().unwrap_or(0);
+    let flags = (u64::from(low) | u64::from(high) << 32) & WANTED;
+    let [low, high] = [flags & u64::from(u32::MAX), flags >> 32].map(|half| u32::try_from(half).unwrap_or(0));
+    let largest = u32::try_from(MAX_DATA).unwrap_or(u32::MAX);
+    let body = Body::new()
+        .u32(MAJOR)
+        .u32(MINOR.min(version.1))
+        .u32(read_ahead)
+        .u32(low)
+        .u16(MAX_BACKGROUND)
+        .u16(CONGESTION)
+        .u32(largest)
+        // Times are told to the nanosecond.
+        .u32(1)
+        .u16(u16::try_from(MAX_DATA / 4096).unwrap_or(u16::MAX))
+        .u16(0)
+        .u32(high)
+        .zeros(4 + 2 + 11 * 2);
+    Ok((version, Some(body)))
+}

@@ -1,0 +1,65 @@
+//! The kernel's FUSE device: descriptors of a session.
+
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::{cmsg_space, ioctl_read_bad, libc, request_code_read};
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+/// `FUSE_DEV_IOC_CLONE` of linux/fuse.h, which only reads the number that it is given, whatever its direction bits say.
+const CLONE: libc::c_ulong = request_code_read!(229, 0, size_of::<u32>());
+
+ioctl_read_bad!(clone_session, CLONE, u32);
+
+/// A new descriptor of `/dev/fuse` for the session of `session`: each has its own list of requests in work.
+///
+/// # Errors
+/// What opening `/dev/fuse` gives; EINVAL when the descriptor is no session's.
+pub fn clone(session: BorrowedFd<'_>) -> io::Result<File> {
+    let device = File::options().read(true).write(true).open("/dev/fuse")?;
+    let mut number =
+        u32::try_from(session.as_raw_fd()).map_err(|_| io::Error::from_raw_os_error(libc::EBADF))?;
+    // SAFETY: both descriptors are open; the kernel reads one u32 from the pointer, which is to a live local.
+    unsafe { clone_session(device.as_raw_fd(), &raw mut number) }?;
+    Ok(device)
+}
+
+/// The descriptor that comes in the next message of a socket (`SCM_RIGHTS`); `None` when the message, or the socket's end,
+/// has none.
+pub fn receive(socket: &UnixStream) -> Option<File> {
+    let mut byte = [0];
+    let mut data = [IoSliceMut::new(&mut byte)];
+    // Room for one: the kernel closes what does not fit.
+    let mut room = cmsg_space!(RawFd);
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut data, Some(&mut room), flags).ok()?;
+    let mut received = None;
+    for control in message.cmsgs().ok()? {
+        if let ControlMessageOwned::ScmRights(descriptors) = control {
+            // SAFETY: the kernel has just made these descriptors for this process, and only this message names them, so
+            // that each has one owner: the value made here. Those but the last are closed.
+            received = descriptors.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).last();
+        }
+    }
+    received.map(File::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn what_is_no_session_is_refused() {
+        let null = File::open("/dev/null").unwrap();
+        assert!(clone(null.as_fd()).is_err());
+    }
+
+    #[test]
+    fn a_socket_without_descriptors_gives_none() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        drop(theirs);
+        assert!(receive(&ours).is_none());
+    }
+}
