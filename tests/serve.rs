@@ -1,5 +1,6 @@
 //! `rdmsetup serve` as its users meet it: a server with a state of its own, and commands and clients that use it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
 #[path = "serve/commands.rs"]
 mod commands;

@@ -6,13 +6,19 @@ use super::failure::Failure;
 use super::output::complain;
 use crate::backend::server::{Server, Started};
 use crate::dm::Fault;
+#[cfg(target_os = "linux")]
+use crate::export::fuse::{self, Mount};
 use clap::Args;
 use listenfd::ListenFd;
 use nix::sys::signal::{SigSet, Signal};
 use sd_notify::NotifyState;
 use std::ffi::OsStr;
 use std::fmt::Display;
+use std::iter;
 use std::os::unix::net::UnixListener;
+#[cfg(target_os = "linux")]
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Run the mapper in userspace, for as long as other programs use its devices
 ///
@@ -21,7 +27,21 @@ use std::os::unix::net::UnixListener;
 /// ready, and so does sd_notify; its control socket, `control.sock` in the state directory, may be handed over by
 /// systemd.
 #[derive(Args, Debug)]
-pub(super) struct Serve {}
+pub(super) struct Serve {
+    /// Show each device as a file in DIR, an empty directory, for any program to read and write
+    #[cfg(target_os = "linux")]
+    #[arg(long, value_name = "DIR")]
+    fuse: Vec<PathBuf>,
+}
+
+/// What shows the devices to other programs, until it is dropped.
+#[derive(Debug, Default)]
+struct Exports {
+    /// What each is, for people.
+    shown: Vec<String>,
+    #[cfg(target_os = "linux")]
+    mounts: Vec<Mount>,
+}
 
 impl Run for Serve {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
@@ -31,9 +51,11 @@ impl Run for Serve {
         signals.thread_block().map_err(|errno| ours(format_args!("signals: {errno}")))?;
         let Started { server, listener, broken } = Server::start(&state, handed_over()?).map_err(ours)?;
         tell(&broken, "cannot be read or written: ");
+        let exports = Exports::start(self, &server)?;
         let listening = listener.run(server.clone()).map_err(ours)?;
 
-        ctx.out.print(format!("ready: {}\n", server.socket_path().display()));
+        let shown = iter::once(server.socket_path().display().to_string()).chain(exports.shown.iter().cloned());
+        ctx.out.print(format!("ready: {}\n", shown.collect::<Vec<_>>().join(", ")));
         ctx.out.flush();
         // Nobody may have asked for it, and nobody need hear it.
         let _ = sd_notify::notify(false, &[NotifyState::Ready]);
@@ -41,11 +63,39 @@ impl Run for Serve {
 
         let _ = sd_notify::notify(false, &[NotifyState::Stopping]);
         server.fail_held();
+        let stopped = exports.stop();
         listening.stop();
         let failed = server.retire();
         tell(&failed, "");
         ended.map_err(|errno| ours(format_args!("signals: {errno}")))?;
-        if failed.is_empty() { Ok(()) } else { Err(Failure::Reported) }
+        if stopped && failed.is_empty() { Ok(()) } else { Err(Failure::Reported) }
+    }
+}
+
+impl Exports {
+    /// Starts what was asked for; if one cannot be had, none is left.
+    fn start(asked: Serve, server: &Arc<Server>) -> Result<Self, Failure> {
+        let mut exports = Self::default();
+        #[cfg(target_os = "linux")]
+        for directory in asked.fuse {
+            let mount = Mount::start(&directory, server.clone(), fuse::Options::default()).map_err(ours)?;
+            exports.shown.push(format!("fuse {}", directory.display()));
+            exports.mounts.push(mount);
+        }
+        Ok(exports)
+    }
+
+    /// Ends them, when what is in flight has ended. Whether all went well; what did not is told.
+    fn stop(mut self) -> bool {
+        let mut well = true;
+        #[cfg(target_os = "linux")]
+        for mount in &mut self.mounts {
+            if let Err(error) = mount.stop() {
+                complain(&format!("rdmsetup: {error}"));
+                well = false;
+            }
+        }
+        well
     }
 }
 

@@ -10,7 +10,12 @@ use std::os::unix::net::UnixStream;
 /// `FUSE_DEV_IOC_CLONE` of linux/fuse.h, which only reads the number that it is given, whatever its direction bits say.
 const CLONE: libc::c_ulong = request_code_read!(229, 0, size_of::<u32>());
 
-ioctl_read_bad!(clone_session, CLONE, u32);
+ioctl_read_bad!(
+    /// `FUSE_DEV_IOC_CLONE` of Linux's include/uapi/linux/fuse.h.
+    clone_session,
+    CLONE,
+    u32
+);
 
 /// A new descriptor of `/dev/fuse` for the session of `session`: each has its own list of requests in work.
 ///
@@ -37,9 +42,11 @@ pub fn receive(socket: &UnixStream) -> Option<File> {
     let mut received = None;
     for control in message.cmsgs().ok()? {
         if let ControlMessageOwned::ScmRights(descriptors) = control {
-            // SAFETY: the kernel has just made these descriptors for this process, and only this message names them, so
-            // that each has one owner: the value made here. Those but the last are closed.
-            received = descriptors.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).last();
+            for descriptor in descriptors {
+                // SAFETY: the kernel has just made this descriptor for this process, and only this message names it, so
+                // that it has one owner: the value made here. Those but the last are closed.
+                received = Some(unsafe { OwnedFd::from_raw_fd(descriptor) });
+            }
         }
     }
     received.map(File::from)

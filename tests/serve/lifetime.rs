@@ -135,7 +135,7 @@ fn a_control_socket_where_no_command_looks_is_refused() {
 fn another_users_commands_are_hung_up_on() {
     if !nix::unistd::Uid::effective().is_root() {
         assert!(std::env::var_os("CI").is_none(), "cannot be another user: not root");
-        println!("SKIPPED: to be another user takes root");
+        eprintln!("SKIPPED another_users_commands_are_hung_up_on: not root here");
         return;
     }
     let sandbox = Sandbox::new();

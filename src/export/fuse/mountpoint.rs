@@ -99,7 +99,7 @@ fn clear(path: &Path) -> Result<(), MountError> {
     for _ in 0..16 {
         match fs::symlink_metadata(path) {
             Err(error) if Errno::from_io(&error) == Errno(nix::libc::ENOTCONN) => {
-                unmount(path, Busy::Detach)?
+                unmount(path, Busy::Detach)?;
             }
             _ => break,
         }
