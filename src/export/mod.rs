@@ -3,3 +3,4 @@
 
 #[cfg(target_os = "linux")]
 pub mod fuse;
+pub mod nbd;

@@ -12,6 +12,7 @@ pub mod fiemap;
 pub mod fuse;
 pub mod interrupt;
 pub mod local_socket;
+pub mod page_cache;
 pub mod plistref;
 pub mod semaphore;
 pub mod sparse;

@@ -1,0 +1,95 @@
+//! A connected socket, of whatever family.
+
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, Shutdown, recv, send, setsockopt, shutdown, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// One end of a connection.
+#[derive(Debug)]
+pub(super) struct Socket(OwnedFd);
+
+impl Socket {
+    pub(super) fn new(descriptor: OwnedFd) -> Self {
+        Self(descriptor)
+    }
+
+    /// Waits for bytes; 0 is the end. `WouldBlock` when the time for it is over.
+    pub(super) fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match recv(self.0.as_raw_fd(), buffer, MsgFlags::empty()) {
+                Err(Errno::EINTR) => {}
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    /// Takes what is there; `WouldBlock` when it is nothing.
+    pub(super) fn receive_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match recv(self.0.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
+                Err(Errno::EINTR) => {}
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    /// Sends all of it.
+    pub(super) fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match send(self.0.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(sent) => bytes = bytes.get(sent..).unwrap_or_default(),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what the other side has room for at once.
+    pub(super) fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(send(self.0.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT)?)
+    }
+
+    /// How long [`Socket::receive`] waits; `None` for ever.
+    pub(super) fn set_patience(&self, patience: Option<Duration>) {
+        // Less than a millisecond would be 0, which is for ever.
+        let millis = patience.map_or(0, |patience| i64::try_from(patience.as_millis().max(1)).unwrap_or(0));
+        // Without the timeout the wait is longer, and nothing else.
+        let _ = setsockopt(&self.0, sockopt::ReceiveTimeout, &TimeVal::milliseconds(millis));
+    }
+
+    /// Has small messages leave at once, where the family would hold them back.
+    pub(super) fn set_prompt(&self) {
+        let _ = setsockopt(&self.0, sockopt::TcpNoDelay, &true);
+    }
+
+    /// Receives no more than has come; what is sent still goes out.
+    pub(super) fn end_receiving(&self) {
+        self.shut(Shutdown::Read);
+    }
+
+    /// Says that nothing more will be sent.
+    pub(super) fn end_sending(&self) {
+        self.shut(Shutdown::Write);
+    }
+
+    /// Ends the connection: whoever waits in it wakes.
+    pub(super) fn cut(&self) {
+        self.shut(Shutdown::Both);
+    }
+
+    fn shut(&self, how: Shutdown) {
+        // One that the other side ended already is as it should be.
+        let _ = shutdown(self.0.as_raw_fd(), how);
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
