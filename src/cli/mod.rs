@@ -14,6 +14,7 @@ mod command_line;
 mod concise;
 mod context;
 mod device_tree;
+mod exports;
 mod extent;
 mod failure;
 mod getopt;

@@ -2,12 +2,11 @@
 
 use super::Run;
 use super::context::Context;
+use super::exports::{ExportOptions, Exports};
 use super::failure::Failure;
 use super::output::complain;
 use crate::backend::server::{Server, Started};
-use crate::dm::Fault;
-#[cfg(target_os = "linux")]
-use crate::export::fuse::{self, Mount};
+use crate::dm::{Fault, Text};
 use clap::Args;
 use listenfd::ListenFd;
 use nix::sys::signal::{SigSet, Signal};
@@ -15,10 +14,8 @@ use sd_notify::NotifyState;
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::iter;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
-#[cfg(target_os = "linux")]
-use std::path::PathBuf;
-use std::sync::Arc;
 
 /// Run the mapper in userspace, for as long as other programs use its devices
 ///
@@ -28,19 +25,17 @@ use std::sync::Arc;
 /// systemd.
 #[derive(Args, Debug)]
 pub(super) struct Serve {
-    /// Show each device as a file in DIR, an empty directory, for any program to read and write
-    #[cfg(target_os = "linux")]
-    #[arg(long, value_name = "DIR")]
-    fuse: Vec<PathBuf>,
+    #[command(flatten)]
+    exports: ExportOptions,
 }
 
-/// What shows the devices to other programs, until it is dropped.
-#[derive(Debug, Default)]
-struct Exports {
-    /// What each is, for people.
-    shown: Vec<String>,
-    #[cfg(target_os = "linux")]
-    mounts: Vec<Mount>,
+/// The sockets that whoever started the program has open already (systemd's LISTEN_FDS).
+#[derive(Default)]
+struct HandedOver {
+    /// A local socket named `control.sock`.
+    control: Option<UnixListener>,
+    /// All others are NBD's.
+    nbd: Vec<OwnedFd>,
 }
 
 impl Run for Serve {
@@ -49,13 +44,15 @@ impl Run for Serve {
         // Before there are threads, which must leave these signals to this one.
         let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
         signals.thread_block().map_err(|errno| ours(format_args!("signals: {errno}")))?;
-        let Started { server, listener, broken } = Server::start(&state, handed_over()?).map_err(ours)?;
+        let HandedOver { control, nbd } = HandedOver::take()?;
+        let Started { server, listener, broken } = Server::start(&state, control).map_err(ours)?;
         tell(&broken, "cannot be read or written: ");
-        let exports = Exports::start(self, &server)?;
+        let exports = Exports::start(self.exports, nbd, &server)?;
         let listening = listener.run(server.clone()).map_err(ours)?;
 
-        let shown = iter::once(server.socket_path().display().to_string()).chain(exports.shown.iter().cloned());
-        ctx.out.print(format!("ready: {}\n", shown.collect::<Vec<_>>().join(", ")));
+        let control = server.socket_path().display().to_string();
+        let shown: Vec<String> = iter::once(control).chain(exports.shown.iter().cloned()).collect();
+        ctx.out.print(format!("ready: {}\n", shown.join(", ")));
         ctx.out.flush();
         // Nobody may have asked for it, and nobody need hear it.
         let _ = sd_notify::notify(false, &[NotifyState::Ready]);
@@ -72,55 +69,33 @@ impl Run for Serve {
     }
 }
 
-impl Exports {
-    /// Starts what was asked for; if one cannot be had, none is left.
-    fn start(asked: Serve, server: &Arc<Server>) -> Result<Self, Failure> {
-        let mut exports = Self::default();
-        #[cfg(target_os = "linux")]
-        for directory in asked.fuse {
-            let mount = Mount::start(&directory, server.clone(), fuse::Options::default()).map_err(ours)?;
-            exports.shown.push(format!("fuse {}", directory.display()));
-            exports.mounts.push(mount);
-        }
-        Ok(exports)
-    }
-
-    /// Ends them, when what is in flight has ended. Whether all went well; what did not is told.
-    fn stop(mut self) -> bool {
-        let mut well = true;
-        #[cfg(target_os = "linux")]
-        for mount in &mut self.mounts {
-            if let Err(error) = mount.stop() {
-                complain(&format!("rdmsetup: {error}"));
-                well = false;
+impl HandedOver {
+    fn take() -> Result<Self, Failure> {
+        let mut handed = ListenFd::from_env();
+        let mut taken = Self::default();
+        for index in 0..handed.len() {
+            let unusable =
+                |error| ours(format_args!("the socket {index} that was handed over cannot be used: {error}"));
+            let local = handed.take_unix_listener(index);
+            let Ok(Some(local)) = local else {
+                let remote = handed.take_tcp_listener(index).map_err(unusable)?;
+                taken.nbd.extend(remote.map(OwnedFd::from));
+                continue;
+            };
+            let address = local.local_addr().ok();
+            let path = address.as_ref().and_then(|address| address.as_pathname());
+            if path.and_then(|path| path.file_name()) == Some(OsStr::new("control.sock")) {
+                taken.control = Some(local);
+            } else {
+                taken.nbd.push(local.into());
             }
         }
-        well
+        Ok(taken)
     }
-}
-
-/// The control socket, if whoever started the program has it open already (systemd's LISTEN_FDS).
-fn handed_over() -> Result<Option<UnixListener>, Failure> {
-    let mut handed = ListenFd::from_env();
-    let mut control = None;
-    for index in 0..handed.len() {
-        let socket = handed.take_unix_listener(index).map_err(|error| {
-            ours(format_args!("socket {index} that was handed over: {error}"))
-        })?;
-        let Some(socket) = socket else { continue };
-        let address = socket.local_addr().ok();
-        let path = address.as_ref().and_then(|address| address.as_pathname());
-        if path.and_then(|path| path.file_name()) != Some(OsStr::new("control.sock")) {
-            let what = format!("socket {index} that was handed over is not one named control.sock");
-            return Err(ours(what));
-        }
-        control = Some(socket);
-    }
-    Ok(control)
 }
 
 /// Says what is wrong with each device.
-fn tell(faults: &[(crate::dm::Text, Fault)], what: &str) {
+fn tell(faults: &[(Text, Fault)], what: &str) {
     for (name, fault) in faults {
         let device = if name.is_empty() { String::new() } else { format!("{name}: ") };
         complain(&format!("rdmsetup: {device}{what}{fault}"));

@@ -113,4 +113,3 @@ fn is_memory(file: &File) -> bool {
         kind == TMPFS_MAGIC || u64::try_from(kind.0) == Ok(RAMFS_MAGIC)
     })
 }
-

@@ -228,10 +228,7 @@ impl<'a> Handshake<'a> {
             tell(opt::INFO_DESCRIPTION, words.as_bytes());
         }
         if kinds.contains(&opt::INFO_BLOCK_SIZE) {
-            tell(
-                opt::INFO_BLOCK_SIZE,
-                &[1, PREFERRED_BLOCK, MAX_PAYLOAD].map(u32::to_be_bytes).concat(),
-            );
+            tell(opt::INFO_BLOCK_SIZE, &[1, PREFERRED_BLOCK, MAX_PAYLOAD].map(u32::to_be_bytes).concat());
         }
         replies
     }

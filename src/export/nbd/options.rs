@@ -129,6 +129,10 @@ mod tests {
         assert_eq!(Wanted::parse(&[0xff; 64]), None);
         let queries = [&0u32.to_be_bytes()[..], &1u32.to_be_bytes(), &2u32.to_be_bytes(), b"a:"].concat();
         assert_eq!(Queries::parse(&queries), Some(Queries { name: Text::new(), queries: vec!["a:".into()] }));
-        assert_eq!(Queries::parse(&[&[0; 4][..], &[0xff; 4]].concat()), None, "4 billion queries, and none here");
+        assert_eq!(
+            Queries::parse(&[&[0; 4][..], &[0xff; 4]].concat()),
+            None,
+            "4 billion queries, and none here"
+        );
     }
 }

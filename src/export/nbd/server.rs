@@ -247,7 +247,8 @@ impl Presence {
                 || {
                     // Whatever ends it, the pump learns of it by the end of its socket.
                     let _ends = Ends(&served);
-                    let handshake = Handshake::new(&served, self.shared.volumes.as_ref(), Cover::On).negotiate();
+                    let handshake =
+                        Handshake::new(&served, self.shared.volumes.as_ref(), Cover::On).negotiate();
                     handshake.and_then(|agreed| self.work(&served, agreed))
                 },
             )?;

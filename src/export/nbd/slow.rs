@@ -98,12 +98,8 @@ fn cache(session: &Session, request: &Request) -> Result<(), Refusal> {
         if let Extent::File { file, at, length } = extent {
             let offset = |bytes: Bytes| off_t::try_from(bytes.0).map_err(|_| Errno::EINVAL);
             // Advice: that it was not taken is no failure.
-            let _ = posix_fadvise(
-                file,
-                offset(at)?,
-                offset(length)?,
-                PosixFadviseAdvice::POSIX_FADV_WILLNEED,
-            );
+            let _ =
+                posix_fadvise(file, offset(at)?, offset(length)?, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
         }
         Ok(())
     })?;

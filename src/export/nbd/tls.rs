@@ -69,8 +69,7 @@ impl Tls {
         } else {
             builder.with_no_client_auth()
         };
-        let config =
-            builder.with_single_cert(chain, private).map_err(|error| fault(&certificate, &error))?;
+        let config = builder.with_single_cert(chain, private).map_err(|error| fault(&certificate, &error))?;
         Ok(Self(Arc::new(config)))
     }
 
@@ -85,9 +84,8 @@ fn fault(path: &Path, reason: &dyn fmt::Display) -> TlsError {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
-        .map_err(|error| fault(path, &error))?
-        .collect();
+    let found: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(path).map_err(|error| fault(path, &error))?.collect();
     match found {
         Ok(found) if found.is_empty() => Err(fault(path, &"there is no certificate in it")),
         result => result.map_err(|error| fault(path, &error)),
@@ -122,10 +120,14 @@ pub(super) fn pump(mut tls: ServerConnection, client: &Socket, inner: &Socket) -
     let mut buffer = vec![0; IN_TRANSIT];
     let mut client_ended = false;
     loop {
-        let wait = wait_for(client, inner, [
-            (!client_ended && inward.is_empty(), tls.wants_write()),
-            (!tls.wants_write() && !tls.is_handshaking(), !inward.is_empty()),
-        ])?;
+        let wait = wait_for(
+            client,
+            inner,
+            [
+                (!client_ended && inward.is_empty(), tls.wants_write()),
+                (!tls.wants_write() && !tls.is_handshaking(), !inward.is_empty()),
+            ],
+        )?;
         let [(client_in, client_out), (inner_in, inner_out)] = wait;
         if client_in {
             client_ended = take(&mut tls, client, &mut buffer, &mut inward)?;
@@ -168,7 +170,9 @@ fn wait_for(client: &Socket, inner: &Socket, wanted: [Ready; 2]) -> io::Result<[
     }
     let found = polled.map(|one| one.revents().unwrap_or(PollFlags::empty()));
     // A side that has ended for good is reported whatever is wanted: to go on would be to spin.
-    if found.iter().zip(flags).any(|(found, flags)| found.contains(PollFlags::POLLERR) || (flags.is_empty() && found.contains(PollFlags::POLLHUP))) {
+    if found.iter().zip(flags).any(|(found, flags)| {
+        found.contains(PollFlags::POLLERR) || (flags.is_empty() && found.contains(PollFlags::POLLHUP))
+    }) {
         return Err(io::ErrorKind::BrokenPipe.into());
     }
     let ended = PollFlags::POLLHUP;

@@ -2,9 +2,7 @@
 
 use crate::block::{Access, BlockDevice, Extent};
 use crate::dm::{Bytes, Errno};
-use nix::sys::statfs::{
-    BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, TMPFS_MAGIC, XFS_SUPER_MAGIC, fstatfs,
-};
+use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, TMPFS_MAGIC, XFS_SUPER_MAGIC, fstatfs};
 use std::fs::File;
 use std::os::unix::fs::FileTypeExt;
 
