@@ -1,11 +1,11 @@
 //! The same command lines to dmsetup and to rdmsetup called as `dmsetup`: equal output, exit status and first line of
 //! errors. What only rdmsetup under its own name mends is as dmsetup has it here.
 
-use crate::commands::{LEFT_BEHIND, Outcome, left_behind, run};
+use crate::compare::{Comparison, Difference, Scenario, THEIRS, as_it_is, run};
 use crate::guest;
 
 /// Where rdmsetup does otherwise even as dmsetup, and why. A line that is listed and does not differ is an error.
-const DIFFERENCES: &[(&str, &str)] = &[
+const DIFFERENCES: &[Difference<'_>] = &[
     (
         "create --concise \"k12,,,rw,0 8x zero\"",
         "dmsetup reads 8x as a length of 8 and a target type \"x\"; the device is not made by either",
@@ -15,7 +15,7 @@ const DIFFERENCES: &[(&str, &str)] = &[
 ];
 
 /// Scenarios: a name, and lines that are run one after the other on a driver without devices.
-const SCENARIOS: &[(&str, &[&str])] = &[
+pub(crate) const SCENARIOS: &[Scenario<'_>] = &[
     (
         "strange names",
         &[
@@ -180,26 +180,11 @@ const SCENARIOS: &[(&str, &[&str])] = &[
 #[test]
 fn as_dmsetup_it_is_dmsetup() {
     guest::run("classic::as_dmsetup_it_is_dmsetup", || {
-        let (mut lines, mut faults) = (0, Vec::new());
-        run("/usr/sbin/dmsetup", "dmsetup", "target-version zero");
-        for (scenario, script) in SCENARIOS {
-            let play = |program: &str| -> Vec<Outcome> {
-                let mut outcomes: Vec<Outcome> =
-                    script.iter().map(|line| run(program, "dmsetup", line)).collect();
-                outcomes.extend(left_behind());
-                run("/usr/sbin/dmsetup", "dmsetup", "--manglename none remove_all -f");
-                outcomes
-            };
-            let (theirs, ours) = (play("/usr/sbin/dmsetup"), play(env!("CARGO_BIN_EXE_rdmsetup")));
-            for ((line, expected), outcome) in script.iter().chain(&LEFT_BEHIND).zip(theirs).zip(ours) {
-                lines += 1;
-                let listed = DIFFERENCES.iter().any(|(listed, _)| listed == line);
-                if (expected == outcome) == listed {
-                    faults
-                        .push(format!("{scenario}: {line}\n  dmsetup  {expected:?}\n  rdmsetup {outcome:?}"));
-                }
-            }
+        run(THEIRS, "dmsetup", "target-version zero");
+        let mut comparison = Comparison::new(DIFFERENCES);
+        for scenario in SCENARIOS {
+            comparison.play(*scenario, |program, line| run(program, "dmsetup", line), as_it_is);
         }
-        assert!(faults.is_empty(), "{} of {lines} lines differ:\n{}", faults.len(), faults.join("\n"));
+        comparison.end();
     });
 }

@@ -1,24 +1,12 @@
 //! The same command lines to dmsetup and to rdmsetup, on the same kernel: equal output, exit status and first line of
 //! errors. What rdmsetup says behind that line is its own.
 
+use crate::compare::{Comparison, Difference, OURS, Scenario, THEIRS, as_it_is, run};
 use crate::guest;
-use std::ffi::OsString;
-use std::io::Write;
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
-
-/// What a program did with a command line.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Outcome {
-    pub(crate) status: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) first_error: String,
-}
 
 /// Where rdmsetup does otherwise than dmsetup 1.02.185, and why. A line that is listed and does not differ is an error.
-const DIFFERENCES: &[(&str, &str)] = &[
-    ("--no ls", "the options of reports, statistics and udev that begin so are not built yet"),
+const AS_RDMSETUP: &[Difference<'_>] = &[
+    ("--no ls", "both name the same possibilities, each in the order of its own list of options"),
     ("info vol2", NODE),
     ("info a", NODE),
     (
@@ -27,71 +15,14 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ),
 ];
 
+/// And called as dmsetup.
+const AS_DMSETUP: &[Difference<'_>] = AS_RDMSETUP;
+
 const NODE: &str =
     "dmsetup opens the node for the read-ahead, and complains though it succeeds when there is no table yet";
 
-/// Runs a program under that name; what follows `<` in the line is its standard input, `\n` in it a new line.
-pub(crate) fn run(program: &str, name: &str, line: &str) -> Outcome {
-    run_with(program, name, line, &[])
-}
-
-/// The same, with these variables in its environment.
-pub(crate) fn run_with(program: &str, name: &str, line: &str, environment: &[(&str, &str)]) -> Outcome {
-    let (arguments, input) = line.split_once(" < ").unwrap_or((line, ""));
-    let mut command = Command::new(program);
-    command.arg0(name).args(words(arguments)).env("RDMSETUP_BACKEND", "kernel");
-    command.envs(environment.iter().copied());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    // A program that reads nothing may be gone already.
-    let _ = child.stdin.take().unwrap().write_all(input.replace("\\n", "\n").as_bytes());
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let first_error = text(&output.stderr).lines().next().unwrap_or_default().to_owned();
-    let first_error =
-        first_error.strip_prefix(name).map_or(first_error.clone(), |rest| format!("PROGRAM{rest}"));
-    Outcome { status: output.status.code(), stdout: text(&output.stdout), first_error }
-}
-
-/// What [`left_behind`] tells of, in the place of command lines.
-pub(crate) const LEFT_BEHIND: [&str; 3] = ["(the devices left behind)", "(their tables)", "(their nodes)"];
-
-/// What a scenario leaves: devices, tables and nodes, seen by dmsetup whoever made them.
-pub(crate) fn left_behind() -> [Outcome; 3] {
-    let look = |line| run("/usr/sbin/dmsetup", "dmsetup", line);
-    let mut nodes: Vec<String> = std::fs::read_dir("/dev/mapper")
-        .unwrap()
-        .map(|node| {
-            let node = node.unwrap();
-            let metadata = node.metadata().unwrap();
-            format!("{:?} {:o} {}:{}", node.file_name(), metadata.mode(), metadata.uid(), metadata.gid())
-        })
-        .collect();
-    nodes.sort();
-    let nodes = Outcome { status: None, stdout: nodes.join("\n"), first_error: String::new() };
-    [look("--manglename none info"), look("--manglename none table"), nodes]
-}
-
-/// The words of a line; double quotes hold blanks, `\n` in them is a new line.
-fn words(line: &str) -> Vec<OsString> {
-    let mut words = Vec::new();
-    let (mut word, mut quoted) = (None::<String>, false);
-    for letter in line.chars() {
-        match letter {
-            '"' => {
-                quoted = !quoted;
-                word.get_or_insert_default();
-            }
-            ' ' if !quoted => words.extend(word.take()),
-            letter => word.get_or_insert_default().push(letter),
-        }
-    }
-    words.extend(word);
-    words.iter().map(|word| word.replace("\\n", "\n").into()).collect()
-}
-
 /// Scenarios: a name, and lines that are run one after the other on a driver without devices.
-const SCENARIOS: &[(&str, &[&str])] = &[
+pub(crate) const SCENARIOS: &[Scenario<'_>] = &[
     (
         "nothing there",
         &[
@@ -330,30 +261,24 @@ const SCENARIOS: &[(&str, &[&str])] = &[
     ),
 ];
 
+fn compare(name: &str, differences: &[Difference<'_>]) {
+    // A target's module stays once it is loaded, and then shows in the list.
+    run(THEIRS, "dmsetup", "target-version zero");
+    let mut comparison = Comparison::new(differences);
+    for scenario in SCENARIOS {
+        let play =
+            |program: &str, line: &str| run(program, if program == OURS { name } else { "dmsetup" }, line);
+        comparison.play(*scenario, play, as_it_is);
+    }
+    comparison.end();
+}
+
 #[test]
-fn dmsetup_and_rdmsetup_say_the_same() {
-    guest::run("commands::dmsetup_and_rdmsetup_say_the_same", || {
-        let (mut lines, mut faults) = (0, Vec::new());
-        for (scenario, script) in SCENARIOS {
-            let play = |program: &str, name: &str| -> Vec<Outcome> {
-                let mut outcomes: Vec<Outcome> = script.iter().map(|line| run(program, name, line)).collect();
-                outcomes.extend(left_behind());
-                run("/usr/sbin/dmsetup", "dmsetup", "remove_all -f");
-                outcomes
-            };
-            // A target's module stays once it is loaded, and then shows in the list.
-            run("/usr/sbin/dmsetup", "dmsetup", "target-version zero");
-            let theirs = play("/usr/sbin/dmsetup", "dmsetup");
-            let ours = play(env!("CARGO_BIN_EXE_rdmsetup"), "rdmsetup");
-            for ((line, expected), outcome) in script.iter().chain(&LEFT_BEHIND).zip(theirs).zip(ours) {
-                lines += 1;
-                let listed = DIFFERENCES.iter().any(|(listed, _)| listed == line);
-                if (expected == outcome) == listed {
-                    faults
-                        .push(format!("{scenario}: {line}\n  dmsetup  {expected:?}\n  rdmsetup {outcome:?}"));
-                }
-            }
-        }
-        assert!(faults.is_empty(), "{} of {lines} lines differ:\n{}", faults.len(), faults.join("\n"));
-    });
+fn as_rdmsetup() {
+    guest::run("commands::as_rdmsetup", || compare("rdmsetup", AS_RDMSETUP));
+}
+
+#[test]
+fn as_dmsetup() {
+    guest::run("commands::as_dmsetup", || compare("dmsetup", AS_DMSETUP));
 }

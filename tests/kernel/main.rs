@@ -8,7 +8,9 @@
 mod classic;
 mod clients;
 mod commands;
+mod compare;
 mod data;
+mod files;
 mod guest;
 mod ioctls;
 mod pdev;

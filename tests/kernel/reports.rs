@@ -1,11 +1,11 @@
 //! Reports, selections and trees: the same command lines to dmsetup and to rdmsetup, both called as dmsetup, on the same
 //! kernel. All that differs must be in the list.
 
-use crate::commands::{run, run_with};
+use crate::compare::{Comparison, Difference, Outcome, Scenario, as_it_is, run_with};
 use crate::guest;
 
 /// Where rdmsetup does otherwise than dmsetup 1.02.185, and why. A line that is listed and does not differ is an error.
-const DIFFERENCES: &[(&str, &str)] = &[
+const DIFFERENCES: &[Difference<'_>] = &[
     ("info -c --headings full", HEADINGS),
     ("info -c --headings none", HEADINGS),
     ("info -c --headings bogus", HEADINGS),
@@ -19,8 +19,24 @@ const HEADINGS: &str = "dmsetup has the option from 1.02.197 on";
 const NODE: &str =
     "dmsetup opens the node of a device without a table for its read-ahead, and complains though it succeeds";
 
-/// Devices to report of: stacked, read-only, suspended, with two tables, with none; with LVM's names and without.
-const DEVICES: &[&str] = &[
+/// Lines that are run on a driver without devices. `~` before one: with a UTF-8 locale.
+pub(crate) const SCENARIOS: &[Scenario<'_>] =
+    &[("no devices", EMPTY), ("devices", LINES), ("odd names", ODD)];
+
+/// Lines for a driver without devices.
+const EMPTY: &[&str] = &[
+    "info -c",
+    "info -c -o devs_used",
+    "info -c -o help",
+    "info -c -S name=x",
+    "table -S name=x",
+    "ls --tree",
+    "measure",
+    "splitname vg-lv",
+];
+
+const LINES: &[&str] = &[
+    // Devices to report of: stacked, read-only, suspended, with two tables, with none; with LVM's names and without.
     "create vg-lv -u LVM-abcdef --table \"0 64 linear /dev/ubda 0\"",
     "create vg--x-root-real -u LVM-ghijkl-real --table \"0 64 linear /dev/ubdb 8\\n64 8 zero\"",
     "create top -u CRYPT-LUKS2-0 --table \"0 32 linear /dev/mapper/vg-lv 0\\n32 32 linear /dev/ubdb 128\"",
@@ -29,10 +45,6 @@ const DEVICES: &[&str] = &[
     "create none --notable",
     "load vg-lv --table \"0 32 zero\"",
     "suspend ro",
-];
-
-/// The lines that are run over them. `~` before one: with a UTF-8 locale.
-const LINES: &[&str] = &[
     // Columns.
     "info -c",
     "info -C",
@@ -257,18 +269,6 @@ const LINES: &[&str] = &[
     "ls",
 ];
 
-/// Lines for a driver without devices.
-const EMPTY: &[&str] = &[
-    "info -c",
-    "info -c -o devs_used",
-    "info -c -o help",
-    "info -c -S name=x",
-    "table -S name=x",
-    "ls --tree",
-    "measure",
-    "splitname vg-lv",
-];
-
 /// Names that shells and terminals have trouble with.
 const ODD: &[&str] = &[
     "create it's --notable",
@@ -285,32 +285,18 @@ const ODD: &[&str] = &[
     "table -S \"name='a b'\"",
 ];
 
+fn play(program: &str, line: &str) -> Outcome {
+    let (line, locale) = line.strip_prefix('~').map_or((line, "C"), |line| (line, "C.UTF-8"));
+    run_with(program, "dmsetup", line, &[("LC_ALL", locale)])
+}
+
 #[test]
 fn reports_selections_and_trees_are_dmsetups() {
     guest::run("reports::reports_selections_and_trees_are_dmsetups", || {
-        let (mut lines, mut faults) = (0, Vec::new());
-        for (setup, script) in [(&[][..], EMPTY), (DEVICES, LINES), (&[], ODD)] {
-            let play = |program: &str| -> Vec<_> {
-                // A child that inherits it: the command line itself is dmsetup's.
-                let one = |line: &&str| {
-                    let (line, locale) =
-                        line.strip_prefix('~').map_or((*line, "C"), |line| (line, "C.UTF-8"));
-                    run_with(program, "dmsetup", line, &[("LC_ALL", locale)])
-                };
-                setup.iter().for_each(|line| drop(one(line)));
-                let outcomes = script.iter().map(one).collect();
-                run("/usr/sbin/dmsetup", "dmsetup", "remove_all -f");
-                outcomes
-            };
-            let (theirs, ours) = (play("/usr/sbin/dmsetup"), play(env!("CARGO_BIN_EXE_rdmsetup")));
-            for ((line, expected), outcome) in script.iter().zip(theirs).zip(ours) {
-                lines += 1;
-                let listed = DIFFERENCES.iter().any(|(listed, _)| listed == line);
-                if (expected == outcome) == listed {
-                    faults.push(format!("{line}\n  dmsetup  {expected:?}\n  rdmsetup {outcome:?}"));
-                }
-            }
+        let mut comparison = Comparison::new(DIFFERENCES);
+        for scenario in SCENARIOS {
+            comparison.play(*scenario, play, as_it_is);
         }
-        assert!(faults.is_empty(), "{} of {lines} lines differ:\n{}", faults.len(), faults.join("\n"));
+        comparison.end();
     });
 }

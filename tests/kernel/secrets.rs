@@ -1,6 +1,6 @@
 //! Keys on a real crypt target: as dmsetup hides them, and in no trace.
 
-use crate::commands::run;
+use crate::compare::run;
 use crate::guest;
 
 const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";

@@ -1,7 +1,7 @@
 //! The same command lines to dmstats and to rdmsetup under its name, on the same kernel: equal output, exit status and first
 //! line of errors.
 
-use crate::commands::{Outcome, run};
+use crate::compare::{Comparison, Difference, Outcome, Scenario, run};
 use crate::guest;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::process::Command;
 
 /// Where rdmsetup does otherwise than dmstats 1.02.185, and why. A line that is listed and does not differ is an error.
-const DIFFERENCES: &[(&str, &str)] = &[
+const DIFFERENCES: &[Difference<'_>] = &[
     ("dmstats create --bounds 0 vol0", "a histogram of it is refused, not taken for want of memory"),
     ("dmstats group --regions 0 -u uuid-1", UNNAMED),
     ("dmstats ungroup --groupid 0 -u uuid-1", UNNAMED),
@@ -18,15 +18,7 @@ const DIFFERENCES: &[(&str, &str)] = &[
         "dmsetup takes the name of its file for that of all programs",
     ),
     ("dmstats create --filemap --nogroup /etc/passwd", "dmstats fails without a word"),
-    (
-        "dmstats update_filemap --nomonitor --groupid 0 m/f ",
-        "dmstats has a number for the group that is gone",
-    ),
-    ("dmstats update_filemap --groupid 4 m/g", "without dmfilemapd nothing is done, and no error made of it"),
-    (
-        "dmstats update_filemap --nomonitor --groupid 9 m/g",
-        "dmstats dies when a group loses its first region",
-    ),
+    ("regions: (their regions)", "that region is deleted by ours"),
     ("dmstats list -v", AREA_START),
     ("dmstats list -o all vol0", AREA_START),
     ("dmstats report --region --group vol1", AREA_START),
@@ -57,7 +49,7 @@ const SHAPES: &[&str] = &[
 
 /// Scenarios: a name, and lines that are run one after the other on a driver without devices. `io` is 50 KiB written to the
 /// device and read from it.
-const SCENARIOS: &[(&str, &[&str])] = &[
+pub(crate) const SCENARIOS: &[Scenario<'_>] = &[
     (
         "nothing there",
         &[
@@ -390,45 +382,8 @@ const SCENARIOS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The same for files on a file system; `sh` runs a line of shell in its directory.
-const FILES: &[&str] = &[
-    "dmsetup create vol0 --table \"0 8192 linear /dev/ubda 0\"",
-    "sh mkfs.ext4 -q /dev/mapper/vol0 && mkdir -p m && mount /dev/mapper/vol0 m",
-    "sh dd if=/dev/zero of=m/f bs=4k count=10 conv=fsync",
-    "sh dd if=/dev/zero of=m/g bs=4k count=10 conv=fsync",
-    "sh dd if=/dev/zero of=m/f bs=4k count=10 seek=20 conv=fsync,notrunc",
-    "sh : > m/empty",
-    "dmstats create --filemap --nomonitor m/f",
-    "dmstats create --filemap m/f",
-    "dmstats create --filemap --nomonitor m/g m/f",
-    "dmstats create --filemap --nomonitor --nogroup m/g",
-    "dmstats create --filemap --nomonitor --alias al --bounds 1us --precise m/g",
-    "dmstats create --filemap --nomonitor --nogroup --alias al m/g",
-    "dmstats create --filemap --nomonitor m/empty",
-    "dmstats create --filemap --nomonitor m",
-    "dmstats create --filemap --nomonitor --programid x m/g",
-    "dmstats create --filemap --nomonitor --programid \"\" --force m/g",
-    "dmsetup message vol0 0 @stats_list",
-    "dmstats list --group",
-    "sh dd if=/dev/zero of=m/f bs=4k count=10 seek=60 conv=fsync,notrunc",
-    "dmstats update_filemap --nomonitor --groupid 0 m/f",
-    "dmsetup message vol0 0 @stats_list",
-    "dmstats update_filemap --nomonitor --groupid 1 m/f",
-    "dmstats update_filemap --nomonitor --groupid 99 m/f",
-    "dmstats update_filemap --nomonitor --groupid 0 m/nonesuch",
-    "dmstats update_filemap --nomonitor --groupid 0 m/f x",
-    "dmstats list",
-    "sh : > m/f; sync",
-    "dmstats update_filemap --nomonitor --groupid 0 m/f ",
-    "dmsetup message vol0 0 @stats_list",
-    "dmstats update_filemap --groupid 4 m/g",
-    "sh truncate -s 16k m/g && sync",
-    "dmstats update_filemap --nomonitor --groupid 9 m/g",
-    "sh umount m",
-];
-
 /// Runs a line of a scenario: the name of the program comes first.
-fn play_line(program: &str, line: &str) -> Outcome {
+pub(super) fn play_line(program: &str, line: &str) -> Outcome {
     match line.split_once(' ').unwrap_or((line, "")) {
         ("sh", line) => {
             let mut shell = Command::new("sh");
@@ -468,48 +423,15 @@ fn shape(outcome: Outcome) -> Outcome {
     Outcome { stdout: text, ..outcome }
 }
 
-/// Plays scenarios to both programs and compares.
-fn compare(scenarios: &[(&str, &[&str])]) {
-    let (mut lines, mut faults) = (0, Vec::new());
-    for (scenario, script) in scenarios {
-        let play = |program: &str| -> Vec<Outcome> {
-            let outcomes = script.iter().map(|line| play_line(program, line)).collect();
-            run("/usr/sbin/dmsetup", "dmsetup", "remove_all -f");
-            outcomes
-        };
-        let theirs = play("/usr/sbin/dmsetup");
-        let ours = play(env!("CARGO_BIN_EXE_rdmsetup"));
-        for ((line, expected), outcome) in script.iter().zip(theirs).zip(ours) {
-            lines += 1;
-            let (expected, outcome) = match line {
-                line if SHAPES.contains(line) => (shape(expected), shape(outcome)),
-                _ => (expected, outcome),
-            };
-            let listed = DIFFERENCES.iter().any(|(listed, _)| listed == line);
-            if (expected == outcome) == listed {
-                faults.push(format!("{scenario}: {line}\n  dmstats  {expected:?}\n  rdmsetup {outcome:?}"));
-            }
-        }
-    }
-    assert!(faults.is_empty(), "{} of {lines} lines differ:\n{}", faults.len(), faults.join("\n"));
-}
-
 #[test]
 fn dmstats_and_rdmsetup_say_the_same() {
-    guest::run("stats::dmstats_and_rdmsetup_say_the_same", || compare(SCENARIOS));
-}
-
-#[test]
-fn files_are_mapped_the_same() {
-    guest::run("stats::files_are_mapped_the_same", || {
-        let has_mkfs = Command::new("mkfs.ext4").arg("-V").output().is_ok();
-        if !has_mkfs {
-            assert!(std::env::var_os("CI").is_none(), "cannot run in CI: no mkfs.ext4 here");
-            eprintln!("SKIPPED stats::files_are_mapped_the_same: no mkfs.ext4 here");
-            return;
+    guest::run("stats::dmstats_and_rdmsetup_say_the_same", || {
+        let mut comparison = Comparison::new(DIFFERENCES);
+        for scenario in SCENARIOS {
+            comparison.play(*scenario, play_line, |line, outcome| {
+                if SHAPES.contains(&line) { shape(outcome) } else { outcome }
+            });
         }
-        // The tests' own directory is where relative names begin.
-        std::env::set_current_dir("/dev/shm").unwrap();
-        compare(&[("files", FILES)]);
+        comparison.end();
     });
 }

@@ -1,0 +1,172 @@
+//! Two programs, one kernel: scenarios of command lines that both play, and what differs. A scenario ends with a look at what
+//! it left behind.
+
+use crate::{classic, commands, files, reports, stats};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+pub(crate) const THEIRS: &str = "/usr/sbin/dmsetup";
+pub(crate) const OURS: &str = env!("CARGO_BIN_EXE_rdmsetup");
+
+/// A name, and lines that are run one after the other on a driver without devices.
+pub(crate) type Scenario<'a> = (&'a str, &'a [&'a str]);
+
+/// A line where rdmsetup does otherwise than dmsetup 1.02.185, and why. The line of what a scenario left behind is one of
+/// [`LEFT_BEHIND`] behind the scenario's name and a colon.
+pub(crate) type Difference<'a> = (&'a str, &'a str);
+
+/// What a program did with a command line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) first_error: String,
+}
+
+/// Runs a program under that name; what follows `<` in the line is its standard input, `\n` in it a new line.
+pub(crate) fn run(program: &str, name: &str, line: &str) -> Outcome {
+    run_with(program, name, line, &[])
+}
+
+/// The same, with these variables in its environment.
+pub(crate) fn run_with(program: &str, name: &str, line: &str, environment: &[(&str, &str)]) -> Outcome {
+    let (arguments, input) = line.split_once(" < ").unwrap_or((line, ""));
+    let mut command = Command::new(program);
+    command.arg0(name).args(words(arguments)).env("RDMSETUP_BACKEND", "kernel");
+    command.envs(environment.iter().copied());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A program that reads nothing may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(input.replace("\\n", "\n").as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let first_error = text(&output.stderr).lines().next().unwrap_or_default().to_owned();
+    let first_error =
+        first_error.strip_prefix(name).map_or(first_error.clone(), |rest| format!("PROGRAM{rest}"));
+    Outcome { status: output.status.code(), stdout: text(&output.stdout), first_error }
+}
+
+/// The words of a line; double quotes hold blanks, `\n` in them is a new line.
+pub(crate) fn words(line: &str) -> Vec<OsString> {
+    let mut words = Vec::new();
+    let (mut word, mut quoted) = (None::<String>, false);
+    for letter in line.chars() {
+        match letter {
+            '"' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            ' ' if !quoted => words.extend(word.take()),
+            letter => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    words.iter().map(|word| word.replace("\\n", "\n").into()).collect()
+}
+
+/// What [`left_behind`] tells of, in the place of command lines.
+const LEFT_BEHIND: [&str; 5] =
+    ["(the devices)", "(their tables)", "(their regions)", "(their nodes)", "(the semaphores)"];
+
+/// What a scenario leaves: devices, tables, regions of statistics, nodes and semaphores, seen by dmsetup whoever made them.
+fn left_behind() -> [Outcome; 5] {
+    let look = |line: &str| run(THEIRS, "dmsetup", line);
+    let told = |stdout: String| Outcome { status: None, stdout, first_error: String::new() };
+    let regions = |minor: &str| look(&format!("message -j {} -m {minor} 0 @stats_list", major())).stdout;
+    let minors = look("--manglename none info -c --noheadings -o minor").stdout;
+    let nodes = fs::read_dir("/dev/mapper").unwrap().map(|node| {
+        let node = node.unwrap();
+        let metadata = node.metadata().unwrap();
+        format!("{:?} {:o} {}:{}", node.file_name(), metadata.mode(), metadata.uid(), metadata.gid())
+    });
+    let mut nodes: Vec<String> = nodes.collect();
+    nodes.sort();
+    let semaphores = fs::read_to_string("/proc/sysvipc/sem").unwrap().lines().count() - 1;
+    [
+        look("--manglename none info"),
+        look("--manglename none table"),
+        told(minors.lines().map(|minor| format!("{minor}\n{}", regions(minor))).collect()),
+        told(nodes.join("\n")),
+        told(semaphores.to_string()),
+    ]
+}
+
+fn major() -> u32 {
+    crate::guest::kernel_major()
+}
+
+/// Which lines differ, against a list of those that may.
+pub(crate) struct Comparison<'a> {
+    differences: &'a [Difference<'a>],
+    met: Vec<bool>,
+    lines: usize,
+    faults: Vec<String>,
+}
+
+impl<'a> Comparison<'a> {
+    pub(crate) fn new(differences: &'a [Difference<'a>]) -> Self {
+        Self { differences, met: vec![false; differences.len()], lines: 0, faults: Vec::new() }
+    }
+
+    /// Plays a scenario to both programs: `play` runs a line with the program, `alike` takes away what no two runs share.
+    pub(crate) fn play(
+        &mut self,
+        (scenario, script): Scenario<'_>,
+        play: impl Fn(&str, &str) -> Outcome,
+        alike: impl Fn(&str, Outcome) -> Outcome,
+    ) {
+        let [theirs, ours] = [THEIRS, OURS].map(|program| {
+            let mut outcomes: Vec<Outcome> = script.iter().map(|line| play(program, line)).collect();
+            outcomes.extend(left_behind());
+            run(THEIRS, "dmsetup", "--manglename none remove_all -f");
+            run(THEIRS, "dmsetup", "udevcomplete_all -y");
+            outcomes
+        });
+        let looks = LEFT_BEHIND.map(|look| format!("{scenario}: {look}"));
+        let lines = script.iter().copied().chain(looks.iter().map(String::as_str));
+        for ((line, expected), outcome) in lines.zip(theirs).zip(ours) {
+            self.judge(scenario, line, &alike(line, expected), &alike(line, outcome));
+        }
+    }
+
+    fn judge(&mut self, scenario: &str, line: &str, expected: &Outcome, outcome: &Outcome) {
+        self.lines += 1;
+        let listed = self.differences.iter().position(|(listed, _)| *listed == line);
+        if let Some(listed) = listed {
+            self.met[listed] = true;
+        }
+        if (expected == outcome) == listed.is_some() {
+            self.faults.push(format!("{scenario}: {line}\n  dmsetup  {expected:?}\n  rdmsetup {outcome:?}"));
+        }
+    }
+
+    /// Fails where a line differs that is not listed, where a listed one does not, and where a listed one was never run.
+    pub(crate) fn end(mut self) {
+        for ((line, _), _) in self.differences.iter().zip(&self.met).filter(|(_, met)| !**met) {
+            self.faults.push(format!("{line}: listed, and never run"));
+        }
+        let (lines, faults) = (self.lines, self.faults);
+        assert!(faults.is_empty(), "{} of {lines} lines differ:\n{}", faults.len(), faults.join("\n"));
+    }
+}
+
+/// Nothing is taken away.
+pub(crate) fn as_it_is(_: &str, outcome: Outcome) -> Outcome {
+    outcome
+}
+
+#[test]
+fn enough_command_lines_are_compared() {
+    let scenarios = [commands::SCENARIOS, classic::SCENARIOS, reports::SCENARIOS, stats::SCENARIOS];
+    let lines = scenarios.concat().into_iter().flat_map(|(_, script)| script).chain(files::FILES);
+    // The commands that a scenario itself needs are not among those that are judged.
+    let judged: Vec<&str> =
+        lines.copied().filter(|line| !line.starts_with("sh ") && !line.starts_with("io ")).collect();
+    let distinct: BTreeSet<&str> = judged.iter().copied().collect();
+    assert!(distinct.len() >= 800, "{} different lines of {}", distinct.len(), judged.len());
+}
