@@ -251,16 +251,22 @@ impl Context {
         Ok(())
     }
 
-    /// Settles the nodes of every device, and of every name that has one.
-    pub(super) fn settle_all_nodes(&mut self) -> Result<(), Failure> {
+    /// Settles the nodes of every device, and of every name that has one; the devices that there are.
+    pub(super) fn settle_all_nodes(&mut self) -> Result<Reply, Failure> {
+        // Before the devices: what is made meanwhile keeps its node.
+        let names = self.open()?.1.names().unwrap_or_default();
+        let listed = self.perform(Request::global(Command::ListDevices))?;
         let (client, nodes) = self.open()?;
         if client.is_mapper() {
-            return Ok(());
+            return Ok(listed);
         }
-        let mut names = nodes.names().unwrap_or_default();
-        let reply = self.perform(Request::global(Command::ListDevices))?;
-        names.extend(reply.devices().iter().map(|device| device.name.clone()));
-        names.iter().try_for_each(|name| self.settle_node(name))
+        let devices = listed.devices();
+        let is_gone = |name: &&Text| devices.iter().all(|device| device.name != **name);
+        let mut faults: Vec<_> =
+            names.iter().filter(is_gone).filter_map(|name| nodes.remove(name).err()).collect();
+        faults.extend(devices.iter().filter_map(|device| nodes.add(&device.name, device.dev).err()));
+        faults.into_iter().for_each(|error| self.trouble(&error.into()));
+        Ok(listed)
     }
 
     /// Tells of something beside the request itself that failed: the command goes on, and fails.

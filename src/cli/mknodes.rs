@@ -20,7 +20,7 @@ pub(super) struct Mknodes {
 impl Run for Mknodes {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         if self.names.is_empty() {
-            return ctx.settle_all_nodes();
+            return ctx.settle_all_nodes().map(drop);
         }
         Selector::default().each(ctx, &self.names, |ctx, device| ctx.settle_node(&device.id.name))
     }

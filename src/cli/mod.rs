@@ -153,12 +153,13 @@ pub fn run(argv: impl Iterator<Item = OsString>) -> bool {
             called.usage().iter().for_each(|usage| complain(usage));
             true
         }
-        Ok(CommandLine::Help(Some(subcommand))) => {
+        // dmsetup has one text for all.
+        Ok(CommandLine::Help(Some(subcommand))) if !called.is_classic() => {
             let mut out = output::Output::default();
             out.print(usage::of(subcommand));
             out.finish()
         }
-        Ok(CommandLine::Help(None)) => {
+        Ok(CommandLine::Help(_)) => {
             complain(&usage::all());
             true
         }

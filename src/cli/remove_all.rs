@@ -26,17 +26,16 @@ pub(super) struct RemoveAll {
 impl Run for RemoveAll {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         self.udev.apply(ctx)?;
-        self.remove_unused(ctx)?;
-        if !self.force {
+        let left = self.remove_unused(ctx)?;
+        if !self.force || left.is_empty() {
             return Ok(());
         }
-        for device in devices(ctx)? {
+        for device in left {
             if let Err(failure) = wipe_table::wipe(ctx, &device, Flags::NONE, wipe_table::FORCED) {
                 ctx.report(&failure);
             }
         }
-        self.remove_unused(ctx)?;
-        let left = devices(ctx)?.len();
+        let left = self.remove_unused(ctx)?.len();
         if left > 0 {
             // Said, and no failure: that is how dmsetup has it.
             ctx.report(&Failure::classic(format!("Unable to remove {left} device(s).")));
@@ -46,14 +45,11 @@ impl Run for RemoveAll {
 }
 
 impl RemoveAll {
-    fn remove_unused(&self, ctx: &mut Context) -> Result<(), Failure> {
+    /// Removes what nobody uses; the devices that are left.
+    fn remove_unused(&self, ctx: &mut Context) -> Result<Vec<DeviceId>, Failure> {
         let flags = Flags::DEFERRED_REMOVE.when(self.deferred);
         ctx.perform(Request::global(Command::RemoveAll).with_flags(flags))?;
-        ctx.settle_all_nodes()
+        let left = ctx.settle_all_nodes()?;
+        Ok(left.devices().iter().map(|device| DeviceId::by_name(device.name.clone())).collect())
     }
-}
-
-fn devices(ctx: &mut Context) -> Result<Vec<DeviceId>, Failure> {
-    let listed = ctx.perform(Request::global(Command::ListDevices))?;
-    Ok(listed.devices().iter().map(|device| DeviceId::by_name(device.name.clone())).collect())
 }

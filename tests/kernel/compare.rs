@@ -1,7 +1,8 @@
-//! Two programs, one kernel: scenarios of command lines that both play, and what differs. A scenario ends with a look at what
-//! it left behind.
+//! Two programs, one kernel: scenarios of command lines that both play, and what differs. Where nothing does, the driver is
+//! not asked more often by ours than by theirs. A scenario ends with a look at what it left behind.
 
-use crate::{classic, commands, files, reports, stats};
+use crate::guest::{IOCTL_LOG, counted, kernel_major};
+use crate::{classic, commands, files, options, reports, stats};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
@@ -38,7 +39,7 @@ pub(crate) fn run_with(program: &str, name: &str, line: &str, environment: &[(&s
     let (arguments, input) = line.split_once(" < ").unwrap_or((line, ""));
     let mut command = Command::new(program);
     command.arg0(name).args(words(arguments)).env("RDMSETUP_BACKEND", "kernel");
-    command.envs(environment.iter().copied());
+    command.envs(environment.iter().copied()).envs(counted());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // A program that reads nothing may be gone already.
@@ -49,6 +50,13 @@ pub(crate) fn run_with(program: &str, name: &str, line: &str, environment: &[(&s
     let first_error =
         first_error.strip_prefix(name).map_or(first_error.clone(), |rest| format!("PROGRAM{rest}"));
     Outcome { status: output.status.code(), stdout: text(&output.stdout), first_error }
+}
+
+/// How often the driver has been asked since this was last asked.
+pub(crate) fn ioctls() -> usize {
+    let log = fs::read_to_string(IOCTL_LOG).unwrap_or_default();
+    let _ = fs::remove_file(IOCTL_LOG);
+    log.lines().count()
 }
 
 /// The words of a line; double quotes hold blanks, `\n` in them is a new line.
@@ -77,7 +85,8 @@ const LEFT_BEHIND: [&str; 5] =
 fn left_behind() -> [Outcome; 5] {
     let look = |line: &str| run(THEIRS, "dmsetup", line);
     let told = |stdout: String| Outcome { status: None, stdout, first_error: String::new() };
-    let regions = |minor: &str| look(&format!("message -j {} -m {minor} 0 @stats_list", major())).stdout;
+    let regions =
+        |minor: &str| look(&format!("message -j {} -m {minor} 0 @stats_list", kernel_major())).stdout;
     let minors = look("--manglename none info -c --noheadings -o minor").stdout;
     let nodes = fs::read_dir("/dev/mapper").unwrap().map(|node| {
         let node = node.unwrap();
@@ -96,21 +105,18 @@ fn left_behind() -> [Outcome; 5] {
     ]
 }
 
-fn major() -> u32 {
-    crate::guest::kernel_major()
-}
-
 /// Which lines differ, against a list of those that may.
 pub(crate) struct Comparison<'a> {
     differences: &'a [Difference<'a>],
     met: Vec<bool>,
     lines: usize,
+    asked: usize,
     faults: Vec<String>,
 }
 
 impl<'a> Comparison<'a> {
     pub(crate) fn new(differences: &'a [Difference<'a>]) -> Self {
-        Self { differences, met: vec![false; differences.len()], lines: 0, faults: Vec::new() }
+        Self { differences, met: vec![false; differences.len()], lines: 0, asked: 0, faults: Vec::new() }
     }
 
     /// Plays a scenario to both programs: `play` runs a line with the program, `alike` takes away what no two runs share.
@@ -121,17 +127,29 @@ impl<'a> Comparison<'a> {
         alike: impl Fn(&str, Outcome) -> Outcome,
     ) {
         let [theirs, ours] = [THEIRS, OURS].map(|program| {
-            let mut outcomes: Vec<Outcome> = script.iter().map(|line| play(program, line)).collect();
-            outcomes.extend(left_behind());
+            let one = |line: &&str| {
+                ioctls();
+                (play(program, line), ioctls())
+            };
+            let mut outcomes: Vec<(Outcome, usize)> = script.iter().map(one).collect();
+            outcomes.extend(left_behind().map(|look| (look, 0)));
             run(THEIRS, "dmsetup", "--manglename none remove_all -f");
             run(THEIRS, "dmsetup", "udevcomplete_all -y");
             outcomes
         });
         let looks = LEFT_BEHIND.map(|look| format!("{scenario}: {look}"));
         let lines = script.iter().copied().chain(looks.iter().map(String::as_str));
-        for ((line, expected), outcome) in lines.zip(theirs).zip(ours) {
+        for ((line, (expected, needed)), (outcome, asked)) in lines.zip(theirs).zip(ours) {
+            self.asked += asked;
+            if asked > needed && !self.is_listed(line) {
+                self.faults.push(format!("{scenario}: {line}: {asked} ioctls, and dmsetup {needed}"));
+            }
             self.judge(scenario, line, &alike(line, expected), &alike(line, outcome));
         }
+    }
+
+    fn is_listed(&self, line: &str) -> bool {
+        self.differences.iter().any(|(listed, _)| *listed == line)
     }
 
     fn judge(&mut self, scenario: &str, line: &str, expected: &Outcome, outcome: &Outcome) {
@@ -150,6 +168,7 @@ impl<'a> Comparison<'a> {
         for ((line, _), _) in self.differences.iter().zip(&self.met).filter(|(_, met)| !**met) {
             self.faults.push(format!("{line}: listed, and never run"));
         }
+        assert!(self.asked > self.lines / 2, "{} ioctls seen in {} lines", self.asked, self.lines);
         let (lines, faults) = (self.lines, self.faults);
         assert!(faults.is_empty(), "{} of {lines} lines differ:\n{}", faults.len(), faults.join("\n"));
     }
@@ -160,13 +179,17 @@ pub(crate) fn as_it_is(_: &str, outcome: Outcome) -> Outcome {
     outcome
 }
 
-#[test]
-fn enough_command_lines_are_compared() {
-    let scenarios = [commands::SCENARIOS, classic::SCENARIOS, reports::SCENARIOS, stats::SCENARIOS];
+/// Every command line that some test compares with dmsetup's, rdmsetup called as dmsetup.
+pub(crate) fn judged() -> Vec<&'static str> {
+    let scenarios =
+        [commands::SCENARIOS, classic::SCENARIOS, options::SCENARIOS, reports::SCENARIOS, stats::SCENARIOS];
     let lines = scenarios.concat().into_iter().flat_map(|(_, script)| script).chain(files::FILES);
     // The commands that a scenario itself needs are not among those that are judged.
-    let judged: Vec<&str> =
-        lines.copied().filter(|line| !line.starts_with("sh ") && !line.starts_with("io ")).collect();
-    let distinct: BTreeSet<&str> = judged.iter().copied().collect();
-    assert!(distinct.len() >= 800, "{} different lines of {}", distinct.len(), judged.len());
+    lines.copied().filter(|line| !line.starts_with("sh ") && !line.starts_with("io ")).collect()
+}
+
+#[test]
+fn enough_command_lines_are_compared() {
+    let distinct: BTreeSet<&str> = judged().into_iter().collect();
+    assert!(distinct.len() >= 900, "{} different lines of {}", distinct.len(), judged().len());
 }

@@ -1,12 +1,21 @@
 //! Runs the body of a test in a guest.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Set in the guest.
+/// Set in the guest: where the library is that counts ioctls.
 const IN_GUEST: &str = "RDMSETUP_IN_GUEST";
+
+/// What a program is run with in a guest for its ioctls to be counted in [`IOCTL_LOG`].
+pub(crate) fn counted() -> [(&'static str, OsString); 2] {
+    [("LD_PRELOAD", env::var_os(IN_GUEST).expect("in a guest")), ("IOCTL_LOG", IOCTL_LOG.into())]
+}
+
+/// A line for each ioctl of the programs that are counted.
+pub(crate) const IOCTL_LOG: &str = "/dev/shm/ioctls";
 
 /// The disks of every guest, in bytes: large enough for a table of a few lines, small enough to compare whole.
 pub(crate) const DISK_SIZE: u64 = 4 << 20;
@@ -37,13 +46,18 @@ pub(crate) fn run_with(name: &str, options: &[&str], programs: &[&str], body: im
         eprintln!("SKIPPED {name}: {missing}");
         return;
     }
+    let counter = scratch.path().join("count.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel/count.c");
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-O2", "-o"]).arg(&counter).arg(source).status();
+    assert!(built.unwrap().success(), "count.c is not built");
     let runner = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel/uml");
     let output = Command::new(runner)
         .arg("--disk")
         .arg(&disks[0])
         .arg("--disk")
         .arg(&disks[1])
-        .args(["--timeout", "300", "--env", "RDMSETUP_IN_GUEST=1"])
+        .args(["--timeout", "300", "--env"])
+        .arg(format!("{IN_GUEST}={}", counter.display()))
         .args(options)
         .arg("--")
         .arg(env::current_exe().unwrap())

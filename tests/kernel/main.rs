@@ -12,7 +12,7 @@ mod compare;
 mod data;
 mod files;
 mod guest;
-mod ioctls;
+mod options;
 mod pdev;
 mod replies;
 mod reports;

@@ -60,6 +60,7 @@ pub(crate) const SCENARIOS: &[Scenario<'_>] = &[
             "dmstats help report",
             "dmstats version",
             "dmstats version x y",
+            "dmstats version --foreground",
             "dmsetup stats",
             "dmsetup stats version",
             "dmsetup stats help",
