@@ -47,14 +47,14 @@ pub(super) fn called(
     mapped: &[ListedDevice],
 ) -> DeviceName {
     let from_mapper = ctx.client().is_ok_and(|client| client.is_mapper());
-    let own = mapped.iter().find(|device| device.dev == dev);
+    let own = || mapped.iter().find(|device| device.dev == dev).map(|device| device.name.clone());
     let foreign = mapped.first().map(|device| device.dev.major).filter(|_| from_mapper);
     let kernel_name = || kernel_name(dev, foreign);
     let name = match kind {
         NameKind::Number => None,
         NameKind::Kernel => kernel_name(),
         // As the driver has it and not decoded: dmsetup takes it from /sys.
-        NameKind::Mapped if from_mapper => own.map(|device| device.name.clone()).or_else(kernel_name),
+        NameKind::Mapped if from_mapper => own().or_else(kernel_name),
         NameKind::Mapped => sysfs::mapped_name(dev).or_else(kernel_name),
     };
     name.map_or(DeviceName::Number(dev), DeviceName::Name)

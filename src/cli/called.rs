@@ -1,5 +1,31 @@
 //! What the program is called by, and the command line that this makes of argv: `dmstats` is `dmsetup stats`,
 //! `devmap_name` a short `info`, `dmlosetup` a `create` or `remove` of a `loop` line.
+//!
+//! Called as dmsetup it keeps dmsetup's defects where a caller may rely on them. These tables, and those of rooms with more to
+//! say, are what `man/rdmsetup-differences.7` is made of (`UPDATE=1 cargo test --test manual`):
+//!
+//! | what | as dmsetup | as rdmsetup |
+//! |---|---|---|
+//! | A failure | one line, such as "Invalid argument", and the cause in the kernel's log | the same line first, then the reason, with the place in a table |
+//! | `suspend --checks` | finds that a device under this one is suspended, says so, and goes on | refuses |
+//! | `table --concise` | a device without a table, or above one that comes later, is written so that create --concise refuses it | what is written is what create --concise takes |
+//! | `create --concise` | stops at the first entry that cannot be read, with the devices before it made | makes nothing of a text that cannot be read |
+//! | `--udevcookie` with a word that is no cookie | is said, and the command goes on without one | refused |
+//! | `--backend` and RDMSETUP_BACKEND | not known: it is always the kernel | choose who answers |
+//! | `info --help` | the usage of everything, on standard error | the help of that command, on standard output |
+//!
+//! And what can only harm is mended under any name:
+//!
+//! | what | dmsetup | here |
+//! |---|---|---|
+//! | `--verbose` | the long form wants an argument | it takes none, as -v |
+//! | `help info` | refused | the help of that command |
+//! | `--udevcookie`, of a command that has no use for a cookie | a word that is no cookie is told of | not looked at |
+//! | A table with `0 8x zero` | 8x is read as 8 and a target type x | refused: a number has a blank behind it |
+//! | Nodes without udevd | none are made where udevd does not run | they are made |
+//! | A wait for udev | has no end | ends after 180 seconds, or RDMSETUP_UDEV_TIMEOUT, with a message; a signal ends it and leaves no semaphore |
+//! | One device with a strange name | ends every list of devices | is listed like the others |
+//! | `info` of a device without a table | complains that its node cannot be opened, and succeeds | succeeds |
 
 use super::getopt::{self, Spec, Takes};
 use super::stats;

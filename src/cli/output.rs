@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use zeroize::Zeroize;
 
 /// How many bytes are kept back before they are written.
-const KEPT: usize = 64 * 1024;
+const KEPT: usize = 16 * 1024;
 
 /// Where a command's text goes.
 #[derive(Debug, Default)]
@@ -26,6 +26,9 @@ impl Output {
         if self.secret {
             // Room for all that is ever kept: a buffer that grows leaves what it held behind.
             self.kept.reserve((2 * KEPT).max(text.as_ref().len()).saturating_sub(self.kept.len()));
+        }
+        if self.kept.capacity() == 0 {
+            self.kept.reserve(KEPT + KEPT / 4);
         }
         self.kept.extend_from_slice(text.as_ref());
         if self.kept.len() >= KEPT {

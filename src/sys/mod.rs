@@ -4,6 +4,12 @@
 //! shapes of ioctls, not what they mean.
 #![allow(unsafe_code, reason = "this is the one room for it; each block says why it is sound")]
 
+// The unwinder's few functions out of gcc's archive in the place of libgcc_s.so, which std asks for behind it and then
+// does without: one library less to find, map and relocate at each start, and to carry into an initramfs.
+#[cfg(all(target_os = "linux", target_env = "gnu", not(target_feature = "crt-static")))]
+#[link(name = "gcc_eh")]
+unsafe extern "C" {}
+
 pub mod blockdev;
 pub mod clock;
 pub mod control;

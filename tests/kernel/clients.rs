@@ -27,6 +27,9 @@ cryptsetup open --key-file /dev/shm/key /dev/vg/two secret
 dmsetup table secret
 dmsetup info secret
 cryptsetup status secret
+cryptsetup close secret
+dmsetup ls
+cryptsetup open --key-file /dev/shm/key /dev/vg/two secret
 mkfs.ext4 -q /dev/vg/one
 lvextend -q -r -L +4M vg/one >/dev/null 2>&1
 fsadm -n check /dev/vg/one >/dev/null 2>&1

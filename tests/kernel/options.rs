@@ -106,6 +106,23 @@ pub(crate) const SCENARIOS: &[Scenario<'_>] = &[
         ],
     ),
     (
+        "in the middle of things",
+        &[
+            "create low --table \"0 8 zero\"",
+            "create top -u U-top --table \"0 8 linear /dev/mapper/low 0\"",
+            "remove --deferred low",
+            "rename top other",
+            "load other --table \"0 16 zero\"",
+            "suspend other",
+            "create own -U 3 -G 4 -M 600 --readahead 7 --table \"0 8 zero\"",
+            "create bare --notable",
+            "create fails --table \"0 8 linear\"",
+            "create ro -r --table \"0 8 linear /dev/ubda 0\"",
+            "rename ro ro2",
+            "wipe_table own",
+        ],
+    ),
+    (
         "keys",
         &[
             "create k --table \"0 8 crypt aes-xts-plain64 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff 0 /dev/ubda 0\"",

@@ -4,7 +4,7 @@
 
 use crate::guest;
 use std::fs;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -76,15 +76,21 @@ fn links_are_there_and_gone_when_a_command_returns() {
         let by_id = ["/dev/disk/by-id/dm-uuid-u-0", "/dev/disk/by-id/dm-name-a", "/dev/disk/by-id/dm-name-b"];
         for round in 0..8 {
             ok(&["create", "a", "-u", "u-0", "--table", ZERO]);
-            assert!(is_link("/dev/mapper/a") && is_link(by_id[0]) && is_link(by_id[1]), "{round}");
+            let device =
+                format!("/dev/dm-{}", ok(&["info", "-c", "--noheadings", "-o", "minor", "a"]).trim_end());
+            let is_its = |path: &str| is_link(path) && fs::canonicalize(path).unwrap() == Path::new(&device);
+            assert!(is_its("/dev/mapper/a") && is_its(by_id[0]) && is_its(by_id[1]), "{round}");
+            assert_eq!(semaphores(), 0, "{round}");
             ok(&["rename", "a", "b"]);
-            assert!(is_link("/dev/mapper/b") && !Path::new("/dev/mapper/a").exists(), "{round}");
-            assert!(is_link(by_id[2]) && !is_link(by_id[1]), "{round}");
+            assert!(is_its("/dev/mapper/b") && fs::symlink_metadata("/dev/mapper/a").is_err(), "{round}");
+            assert!(is_its(by_id[0]) && is_its(by_id[2]), "{round}");
+            assert!(fs::symlink_metadata(by_id[1]).is_err(), "{round}");
+            assert_eq!(semaphores(), 0, "{round}");
             ok(&["suspend", "b"]);
             ok(&["resume", "b"]);
             ok(&["remove", "b"]);
             assert!(fs::symlink_metadata("/dev/mapper/b").is_err(), "{round}");
-            assert!(by_id.iter().all(|path| !is_link(path)), "{round}");
+            assert!(by_id.iter().all(|path| fs::symlink_metadata(path).is_err()), "{round}");
             assert_eq!(semaphores(), 0, "{round}");
         }
         // The other way round: dmsetup waits, and our binary tells it that the rules are through.
@@ -94,6 +100,41 @@ fn links_are_there_and_gone_when_a_command_returns() {
         assert!(is_link("/dev/mapper/c"));
         theirs(&["remove", "c"]);
         assert!(!is_link("/dev/mapper/c"));
+    });
+}
+
+#[test]
+fn udevs_own_rules_run_this_program() {
+    with_udevd("udev::udevs_own_rules_run_this_program", || {
+        // Between udev and the program stands one that notes what it is asked.
+        fs::create_dir("/tmp/ours").unwrap();
+        fs::rename(OURS, "/tmp/ours/dmsetup").unwrap();
+        let between = "#!/bin/sh\necho \"$1\" >>/tmp/asked\nexec /tmp/ours/dmsetup \"$@\"\n";
+        fs::write(OURS, between).unwrap();
+        fs::set_permissions(OURS, fs::Permissions::from_mode(0o755)).unwrap();
+        let asked = |words: &[&str]| {
+            let _ = fs::remove_file("/tmp/asked");
+            let output = command("/tmp/ours/dmsetup", words).output().unwrap();
+            assert!(output.status.success() && output.stderr.is_empty(), "{words:?}: {output:?}");
+            fs::read_to_string("/tmp/asked").unwrap_or_default()
+        };
+        for words in
+            [&["create", "vg-lv", "-u", "LVM-x", "--table", ZERO][..], &["rename", "vg-lv", "vg-new"]]
+        {
+            let asked = asked(words);
+            // 55-dm.rules takes the flags out of the cookie, 56-lvm.rules a name apart, 95-dm-notify.rules ends the wait.
+            for command in ["udevflags", "splitname", "udevcomplete"] {
+                assert!(asked.lines().any(|line| line == command), "{words:?}: {asked}");
+            }
+        }
+        let properties =
+            Command::new("udevadm").args(["info", "-q", "property", "/dev/mapper/vg-new"]).output();
+        let properties = String::from_utf8(properties.unwrap().stdout).unwrap();
+        for property in ["DM_NAME=vg-new", "DM_UUID=LVM-x", "DM_VG_NAME=vg", "DM_LV_NAME=new"] {
+            assert!(properties.lines().any(|line| line == property), "{property}: {properties}");
+        }
+        assert!(asked(&["remove", "vg-new"]).contains("udevcomplete\n"));
+        assert!(fs::symlink_metadata("/dev/mapper/vg-new").is_err());
     });
 }
 

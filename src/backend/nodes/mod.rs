@@ -116,8 +116,8 @@ impl Nodes {
                     format!("{} not set up by udev: Falling back to direct node creation.", path.display())
                 }))
             }
-            // A device in use stays until it is closed, and so does its node.
-            (Command::DevRemove, _) if !reply.flags.contains(Flags::DEFERRED_REMOVE) => {
+            // A device in use stays until it is closed, and nobody would be there to take its node away then but udevd.
+            (Command::DevRemove, _) if !(watched && reply.flags.contains(Flags::DEFERRED_REMOVE)) => {
                 let removed = self.remove(told)?.filter(|_| watched);
                 Ok(removed.map(|path| {
                     let path = path.display();

@@ -5,7 +5,7 @@
 //!
 //! What dmstats 1.02.185 gets wrong is kept where a caller may rely on it, and then only when called as it is:
 //!
-//! | what | called as dmstats or dmsetup | as rdmsetup |
+//! | what | as dmsetup | as rdmsetup |
 //! |---|---|---|
 //! | `print --allregions` | each region twice | once |
 //! | `--programid`, `--allprograms` with clear, print, group, ungroup | ignored | honoured |
@@ -16,10 +16,20 @@
 //! | `ungroup` that fails | says that it is done, too | says why not |
 //! | `report` of a region whose last area is short | takes it for longer than it is | as long as it is |
 //!
-//! Mended under any name: an area of a whole region that begins at an exabyte; merges a second and service times that are
-//! always 0.00; the last letter cut off the text of a region with options, and lost for good when its group changes;
-//! groups whose alias has a colon; `--allprograms` that means the program's own file name; `(null)` for a device given by
-//! `-u`; statistics fields in `info -c`, which kill dmsetup; update_filemap, which dies when a group loses its first region.
+//! Mended under any name:
+//!
+//! | what | dmsetup | here |
+//! |---|---|---|
+//! | The areas of a whole region | begin at an exabyte, or where a sum wraps to | begin where the device does |
+//! | Merges a second and service times | always 0.00 | as they are |
+//! | The text of a region with options | its last letter cut off, and lost for good when its group changes | whole |
+//! | A group whose alias has a colon | cannot be read again | as it was made |
+//! | `--bounds 0` | refused for want of memory | refused for what it is |
+//! | `stats delete --allprograms` | the regions of a program of its own file's name | those of all programs |
+//! | A device given by `-u` | called "(null)" in messages | called by its name |
+//! | `info -c -o read_count`, a field of statistics | dies | empty |
+//! | `update_filemap` of a group that loses its first region | dies | the group goes on with its new regions |
+//! | `create --filemap` that cannot be done | at times without a word | the reason |
 
 mod create;
 pub(super) mod fields;

@@ -10,7 +10,7 @@
 //!
 //! Where dmsetup's own report library has a plain defect, a report that is not [`Request::classic`] mends it:
 //!
-//! | what | classic, as dmsetup | mended |
+//! | what | as dmsetup | as rdmsetup |
 //! |---|---|---|
 //! | `--nameprefixes`, a quote in a value | `DM_NAME='a'b'`, which breaks the shell that evaluates it | `DM_NAME='a'\''b'` |
 //! | `-o name,all` | only the group of `name` | every field |

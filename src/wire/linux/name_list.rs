@@ -88,6 +88,8 @@ pub(super) fn decode(payload: &Payload<'_>, version: Version) -> Result<Vec<List
     if dev_from_wire(get_u64(first, place::DEV)) == DeviceNumber::default() {
         return Ok(devices);
     }
+    // At once, since a list that grows leaves its smaller selves behind: as many pages again, and each a fault.
+    devices.reserve(payload.at_most(NAME_AT + EVENT_LEN));
     loop {
         let fixed = payload.record::<NAME_AT>(WHAT, at)?;
         let (device, end) = decode_record(payload, version, at, dev_from_wire(get_u64(fixed, place::DEV)))?;

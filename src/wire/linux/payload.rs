@@ -33,6 +33,11 @@ impl<'a> Payload<'a> {
         self.start >= self.bytes.len()
     }
 
+    /// How many records of at least that many bytes there can be.
+    pub(super) fn at_most(&self, record: usize) -> usize {
+        self.bytes.len().saturating_sub(self.start) / record
+    }
+
     /// The first `N` bytes at `at`: a record, or its fixed part.
     pub(super) fn record<const N: usize>(
         &self,
