@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 const DIFFERENCES: &[Difference<'_>] = &[
     ("targets --verbose", "dmsetup's long form wants an argument, and takes the next word for it"),
     ("help info", "dmsetup has no help of one command"),
+    ("table -S segments>1 --inactive", "dmsetup asks for the state that -S looks at with --inactive too"),
 ];
 
 /// Scenarios: a name, and lines that are run one after the other on a driver without devices.
@@ -120,6 +121,32 @@ pub(crate) const SCENARIOS: &[Scenario<'_>] = &[
             "create ro -r --table \"0 8 linear /dev/ubda 0\"",
             "rename ro ro2",
             "wipe_table own",
+        ],
+    ),
+    (
+        "selections that do not ask for everything",
+        &[
+            "create low --table \"0 64 linear /dev/ubda 0\"",
+            "create top --table \"0 8 linear /dev/mapper/low 0\\n8 8 zero\"",
+            "load low --table \"0 32 zero\"",
+            "load top --table \"0 32 zero\"",
+            "info -c -S open=1",
+            "info -c -S open=0 --noopencount",
+            "info -c -S open>=0 --noopencount",
+            "info -S open=1 --noopencount",
+            "info -S name=top --inactive",
+            "info -c -S name=top --inactive",
+            "info -c -S segments>1 --inactive",
+            "info -c -S tables_loaded=Both --inactive --noopencount -o name,open,segments,tables_loaded",
+            "table -S segments>1",
+            "table -S segments>1 --inactive",
+            "table -S open=1 --noopencount",
+            "status -S open>0 --noopencount",
+            "status -S tables_loaded=Both --inactive",
+            "deps -S open=1 --noopencount",
+            "deps -S open=1 --inactive",
+            "suspend -S open=0 --noopencount",
+            "resume -S open=0",
         ],
     ),
     (
