@@ -6,7 +6,11 @@
 mod commands;
 #[path = "serve/lifetime.rs"]
 mod lifetime;
+#[path = "serve/memory.rs"]
+mod memory;
 #[path = "cli/sandbox.rs"]
 mod sandbox;
 #[path = "serve/server.rs"]
 mod server;
+#[path = "serve/swaps.rs"]
+mod swaps;

@@ -39,6 +39,10 @@ impl Server {
         Self { child, ready: ready.trim_end().to_owned() }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let killed = Command::new("kill").args([name, &self.child.id().to_string()]).status();
         assert!(killed.unwrap().success());
