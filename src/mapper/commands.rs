@@ -165,8 +165,11 @@ impl Mapper {
     /// closed are.
     pub(super) fn settle(&mut self) {
         loop {
-            let is_due = |name: &Text| self.devices.get(name).is_some_and(|device| device.deferred_remove);
-            let Some(name) = self.unused().find(is_due) else { break };
+            // Few wait for it, and to count who holds a device takes a look at all others.
+            let due = self.devices.values().filter(|device| device.deferred_remove);
+            let closed =
+                due.filter(|device| self.open_count(device) == 0).map(|device| device.name.clone()).next();
+            let Some(name) = closed else { break };
             if let Some(device) = self.devices.remove(&name) {
                 device.live.detach();
             }
