@@ -21,6 +21,8 @@ pub mod mapper;
 pub mod target;
 
 pub mod backend;
+// It moves data by system calls that Linux alone has.
+#[cfg(all(feature = "serve", target_os = "linux"))]
 pub mod export;
 pub mod render;
 

@@ -10,6 +10,7 @@ use crate::backend::nodes::Nodes;
 use crate::backend::udev::{Keeper, Udev, UdevOptions};
 use crate::backend::{self, Choice, Client, Dialect, TraceStyle};
 use crate::dm::{Command, DeviceId, Errno, Flags, Reply, Request, Text};
+#[cfg(all(feature = "serve", target_os = "linux"))]
 use crate::mapper::StateDir;
 use crate::render;
 use std::env;
@@ -130,6 +131,7 @@ impl Context {
     }
 
     /// The state of the mapper in userspace.
+    #[cfg(all(feature = "serve", target_os = "linux"))]
     pub(super) fn mapper_state(&self) -> Result<StateDir, Failure> {
         if matches!(self.choice, Choice::Kernel | Choice::Socket(_)) {
             let what = format!("it serves the mapper in userspace, not --backend {}", self.choice);

@@ -3,7 +3,6 @@
 use super::failure::Failure;
 use super::output::complain;
 use crate::backend::server::Server;
-#[cfg(target_os = "linux")]
 use crate::export::fuse::{self, Mount};
 use crate::export::nbd::{self, Address, Listener, Tls};
 use clap::Args;
@@ -30,7 +29,6 @@ pub(super) struct ExportOptions {
     insecure: bool,
 
     /// Show each device as a file in DIR, an empty directory, for any program to read and write
-    #[cfg(target_os = "linux")]
     #[arg(long, value_name = "DIR")]
     fuse: Vec<PathBuf>,
 }
@@ -41,7 +39,6 @@ pub(super) struct Exports {
     /// What each is, for people.
     pub(super) shown: Vec<String>,
     nbd: Option<nbd::Server>,
-    #[cfg(target_os = "linux")]
     mounts: Vec<Mount>,
 }
 
@@ -71,7 +68,6 @@ impl Exports {
             let started = nbd::Server::start(listeners, server.clone(), nbd::Options::default());
             exports.nbd = Some(started.map_err(ours)?);
         }
-        #[cfg(target_os = "linux")]
         for directory in asked.fuse {
             let mount = Mount::start(&directory, server.clone(), fuse::Options::default()).map_err(ours)?;
             exports.shown.push(format!("fuse {}", directory.display()));
@@ -83,7 +79,6 @@ impl Exports {
     /// Ends them, when what is in flight has ended. Whether all went well; what did not is told.
     pub(super) fn stop(self) -> bool {
         let mut well = true;
-        #[cfg(target_os = "linux")]
         for mut mount in self.mounts {
             if let Err(error) = mount.stop() {
                 complain(&format!("rdmsetup: {error}"));

@@ -14,6 +14,7 @@ mod command_line;
 mod concise;
 mod context;
 mod device_tree;
+#[cfg(all(feature = "serve", target_os = "linux"))]
 mod exports;
 mod extent;
 mod failure;
@@ -58,9 +59,9 @@ trait Run: clap::Args {
 
 /// The list: a name, its other names, the type of its arguments.
 macro_rules! subcommands {
-    ($($name:literal $([$($alias:literal),*])? => $module:ident::$args:ident;)*) => {
-        $(mod $module;)*
-        static SUBCOMMANDS: &[Subcommand] = &[$(Subcommand {
+    ($($(#[$when:meta])? $name:literal $([$($alias:literal),*])? => $module:ident::$args:ident;)*) => {
+        $($(#[$when])? mod $module;)*
+        static SUBCOMMANDS: &[Subcommand] = &[$($(#[$when])? Subcommand {
             name: $name,
             aliases: &[$($($alias),*)?],
             args: <$module::$args as clap::Args>::augment_args,
@@ -104,6 +105,7 @@ subcommands! {
     "splitname" => splitname::SplitName;
     "read" => read::Read;
     "write" => write::Write;
+    #[cfg(all(feature = "serve", target_os = "linux"))]
     "serve" => serve::Serve;
     "decode" => decode::Decode;
     "man" => man::Man;

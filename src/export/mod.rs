@@ -1,6 +1,5 @@
 //! Devices shown to other programs, live: each export stands on [`crate::block::Volumes`] and knows nothing of tables.
 #![forbid(unsafe_code)]
 
-#[cfg(target_os = "linux")]
 pub mod fuse;
 pub mod nbd;

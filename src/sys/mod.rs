@@ -15,9 +15,11 @@ pub mod clock;
 pub mod control;
 pub mod devt;
 pub mod fiemap;
+#[cfg(target_os = "linux")]
 pub mod fuse;
 pub mod interrupt;
 pub mod local_socket;
+#[cfg(target_os = "linux")]
 pub mod page_cache;
 pub mod plistref;
 pub mod semaphore;

@@ -5,6 +5,7 @@
 
 use super::socket::Socket;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -52,7 +53,8 @@ impl Tls {
         let (certificate, key) = (directory.join(CERTIFICATE), directory.join(KEY));
         let chain = certificates(&certificate)?;
         let private = PrivateKeyDer::from_pem_file(&key).map_err(|error| fault(&key, &error))?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider =
+            provider().ok_or_else(|| fault(directory, &"this program was built without encryption"))?;
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|error| fault(directory, &error))?;
@@ -77,6 +79,14 @@ impl Tls {
     pub(super) fn connection(&self) -> io::Result<ServerConnection> {
         ServerConnection::new(self.0.clone()).map_err(io::Error::other)
     }
+}
+
+/// Who does the arithmetic; `None` in a build without.
+fn provider() -> Option<Arc<CryptoProvider>> {
+    #[cfg(feature = "tls")]
+    return Some(Arc::new(rustls::crypto::ring::default_provider()));
+    #[cfg(not(feature = "tls"))]
+    None
 }
 
 fn fault(path: &Path, reason: &dyn fmt::Display) -> TlsError {
