@@ -44,6 +44,11 @@ pub trait BlockDevice: Debug + Send + Sync {
     /// before it have been visited.
     fn extents(&self, access: Access, at: Bytes, length: Bytes, visit: &mut Visit<'_>) -> Result<(), Errno>;
 
+    /// Whether I/O that comes now waits: the device is suspended, or one below it is. A hint, as that changes at any time.
+    fn is_held(&self) -> bool {
+        false
+    }
+
     /// Brings what was written before to stable storage.
     fn flush(&self) -> Result<(), Errno>;
 

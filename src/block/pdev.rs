@@ -132,6 +132,10 @@ impl BlockDevice for Pdev {
         self.device().extents(access, at, length, visit)
     }
 
+    fn is_held(&self) -> bool {
+        self.device().is_held()
+    }
+
     fn flush(&self) -> Result<(), Errno> {
         self.device().flush()
     }

@@ -61,6 +61,11 @@ impl Gate {
         }
     }
 
+    /// Whether a request that comes now waits.
+    pub(super) fn is_held(&self) -> bool {
+        self.state.load(Ordering::SeqCst) == HELD
+    }
+
     fn wait_while_held(&self) {
         let mut watchers = self.lock();
         while self.state.load(Ordering::SeqCst) == HELD {

@@ -219,6 +219,10 @@ impl BlockDevice for Live {
         })
     }
 
+    fn is_held(&self) -> bool {
+        self.gate.is_held() || self.current.load().table.as_ref().is_some_and(|table| table.is_held())
+    }
+
     fn flush(&self) -> Result<(), Errno> {
         let _in_flight = self.gate.enter()?;
         self.flush_held()

@@ -76,6 +76,11 @@ impl LiveTable {
         self.pdevs.iter().map(|pdev| pdev.flush()).fold(flushed, Result::and)
     }
 
+    /// Whether I/O to a disk under it waits.
+    pub(super) fn is_held(&self) -> bool {
+        self.pdevs.iter().any(|pdev| pdev.is_held())
+    }
+
     /// The last flush of a disk under it that failed.
     pub(super) fn flush_failure(&self) -> Option<FlushFailure> {
         self.pdevs.iter().filter_map(|pdev| pdev.flush_failure()).max()

@@ -76,6 +76,10 @@ impl BlockDevice for Volume {
         self.live.extents(access, at, length, visit)
     }
 
+    fn is_held(&self) -> bool {
+        self.live.is_held()
+    }
+
     /// Flushes, and fails for this flush or for one before it that another client was told of.
     fn flush(&self) -> Result<(), Errno> {
         let flushed = self.live.flush();

@@ -1,21 +1,19 @@
 //! The kernel's FUSE device: descriptors of a session.
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
-use nix::{cmsg_space, ioctl_read_bad, libc, request_code_read};
+use nix::{cmsg_space, libc};
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-/// `FUSE_DEV_IOC_CLONE` of linux/fuse.h, which only reads the number that it is given, whatever its direction bits say.
-const CLONE: libc::c_ulong = request_code_read!(229, 0, size_of::<u32>());
+/// The raw call.
+mod raw {
+    use nix::{ioctl_read_bad, request_code_read};
 
-ioctl_read_bad!(
-    /// `FUSE_DEV_IOC_CLONE` of Linux's include/uapi/linux/fuse.h.
-    clone_session,
-    CLONE,
-    u32
-);
+    // `FUSE_DEV_IOC_CLONE` of linux/fuse.h, which only reads the number that it is given, whatever its direction bits say.
+    ioctl_read_bad!(clone, request_code_read!(229, 0, size_of::<u32>()), u32);
+}
 
 /// A new descriptor of `/dev/fuse` for the session of `session`: each has its own list of requests in work.
 ///
@@ -26,7 +24,7 @@ pub fn clone(session: BorrowedFd<'_>) -> io::Result<File> {
     let mut number =
         u32::try_from(session.as_raw_fd()).map_err(|_| io::Error::from_raw_os_error(libc::EBADF))?;
     // SAFETY: both descriptors are open; the kernel reads one u32 from the pointer, which is to a live local.
-    unsafe { clone_session(device.as_raw_fd(), &raw mut number) }?;
+    unsafe { raw::clone(device.as_raw_fd(), &raw mut number) }?;
     Ok(device)
 }
 
@@ -43,8 +41,8 @@ pub fn receive(socket: &UnixStream) -> Option<File> {
     for control in message.cmsgs().ok()? {
         if let ControlMessageOwned::ScmRights(descriptors) = control {
             for descriptor in descriptors {
-                // SAFETY: the kernel has just made this descriptor for this process, and only this message names it, so
-                // that it has one owner: the value made here. Those but the last are closed.
+                // SAFETY: the kernel has just made the descriptor for this process, and only this message names it, so
+                // that it has one owner: the value made here.
                 received = Some(unsafe { OwnedFd::from_raw_fd(descriptor) });
             }
         }

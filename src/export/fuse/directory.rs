@@ -129,6 +129,12 @@ impl Directory {
         Ok(Body::new().u64(handle).u32(flags).u32(0))
     }
 
+    /// Whether the handle that a structure begins with is of a device that holds its I/O now.
+    pub(super) fn is_held(&self, mut fields: Fields<'_>) -> bool {
+        let open = fields.u64().and_then(|handle| self.opens.get(handle));
+        open.is_ok_and(|open| matches!(open.as_ref(), Open::Device(open) if open.device.is_held()))
+    }
+
     /// `FUSE_OPENDIR`.
     pub(super) fn opendir(&self) -> Body {
         let handle = self.opens.add(Open::Directory(Mutex::default()));

@@ -28,7 +28,6 @@ pub use opens::Client;
 
 use crate::block::Volumes;
 use crate::dm::Errno;
-use channel::Channel;
 use directory::Directory;
 use mountpoint::Mountpoint;
 use nix::sys::statfs::fstatfs;
@@ -127,10 +126,8 @@ impl Mount {
         let (point, session) = Mountpoint::mount(path)?;
         let directory = Arc::new(Directory::new(volumes, geteuid().as_raw(), getegid().as_raw()));
         let mut mount = Self { directory: directory.clone(), point, pool: None };
-        let channel = Channel::new(session);
-        session::begin(&channel)?;
-        let pool =
-            Pool::start(directory, channel.into_file(), options.threads).map_err(MountError::Thread)?;
+        session::begin(&session)?;
+        let pool = Pool::start(directory, session, options.threads).map_err(MountError::Thread)?;
         mount.pool = Some(pool);
         mount.point.is_served();
         Ok(mount)

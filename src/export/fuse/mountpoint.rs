@@ -146,7 +146,7 @@ fn link_to(directory: &File) -> PathBuf {
 fn by_system_call(directory: &File) -> Result<File, MountError> {
     let session = File::options().read(true).write(true).open("/dev/fuse").map_err(MountError::Device)?;
     let options = format!(
-        "fd={},rootmode=40000,user_id={},group_id={},default_permissions",
+        "fd={},rootmode=40000,user_id={},group_id={},default_permissions,max_read=524288",
         session.as_raw_fd(),
         geteuid(),
         getegid()

@@ -1,100 +1,214 @@
-//! The threads of a session: as many as there are requests that wait, and one more.
+//! The threads of a session: one, for as long as one is enough.
 //!
-//! A request may wait for long: for a device that is suspended, for a disk that does not answer. So there is always a
-//! thread that takes the next request: who takes one, and was the last that waited for any, begets another first. Threads
-//! that too many others wait beside end.
+//! To be woken on another processor costs more than to answer a small request. So one thread waits for requests, takes
+//! the next after it has answered, and all others are parked. There is need of another:
+//!
+//! - when a request was there already as it looked for the next: there are clients to serve at once, and another thread
+//!   is woken, as many as there are processors;
+//! - when it is about to do I/O on a device that is held: another takes its place first;
+//! - when it does not come back from a request, as from a disk that does not answer: the watch sees that.
+//!
+//! So a request that waits keeps no other from being served, however many wait.
 
-use super::channel::Channel;
+use super::channel::{Channel, Received};
 use super::directory::Directory;
 use super::worker::Worker;
-use crate::sys::fuse;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
+use std::time::Duration;
 
-/// So many threads may wait for requests, or as many as there were at first.
-const MAX_IDLE: usize = 8;
-/// So many threads there may be, should as many requests to suspended devices come.
+/// So many threads stay, parked, when there is nothing for them to do.
+const MAX_PARKED: usize = 8;
+/// So many threads there may be, should as many requests for suspended devices come.
 const MAX_THREADS: usize = 2000;
 /// A worker has its memory elsewhere.
 const STACK: usize = 256 << 10;
+/// How long nobody may look for requests before the watch sees to it.
+const PATIENCE: Duration = Duration::from_millis(4);
 
 /// The threads of a session.
 #[derive(Debug)]
 pub(super) struct Pool {
     directory: Arc<Directory>,
     session: File,
-    /// Whether more threads than at the beginning come to be.
-    grows: bool,
-    /// So many may wait for requests.
-    max_idle: usize,
-    /// How many wait for a request, or are about to.
-    idle: AtomicUsize,
+    /// So many threads serve at once, those not counted that wait for a device.
+    most: usize,
+    /// How many do.
+    active: AtomicUsize,
+    /// Whether one waits for a request. No other does.
+    attended: AtomicBool,
+    /// How many requests were taken: the watch's pulse.
+    taken: AtomicU64,
     ending: AtomicBool,
-    threads: Mutex<usize>,
-    ended: Condvar,
+    threads: Mutex<Threads>,
+    /// A thread is called from its parking, or has ended.
+    changed: Condvar,
+    watch: Watch,
+}
+
+#[derive(Debug, Default)]
+struct Threads {
+    /// All that there are, but for the watch.
+    all: usize,
+    parked: usize,
+    /// How many of the parked are to go to work.
+    called: usize,
+}
+
+/// The thread that watches.
+#[derive(Debug)]
+struct Watch {
+    thread: Mutex<Option<Thread>>,
+    awake: AtomicBool,
 }
 
 impl Pool {
-    /// The threads of the session that `session` is a descriptor of, at work: `threads` at first, and no more ever if
-    /// that is 1.
-    pub(super) fn start(directory: Arc<Directory>, session: File, threads: usize) -> io::Result<Arc<Self>> {
+    /// The threads of the session that `session` is a descriptor of, at work.
+    pub(super) fn start(directory: Arc<Directory>, session: File, most: usize) -> io::Result<Arc<Self>> {
         let pool = Arc::new(Self {
             directory,
             session,
-            grows: threads > 1,
-            max_idle: threads.max(MAX_IDLE),
-            idle: AtomicUsize::new(0),
+            most: most.max(1),
+            active: AtomicUsize::new(0),
+            attended: AtomicBool::new(false),
+            taken: AtomicU64::new(0),
             ending: AtomicBool::new(false),
-            threads: Mutex::new(0),
-            ended: Condvar::new(),
+            threads: Mutex::default(),
+            changed: Condvar::new(),
+            watch: Watch { thread: Mutex::new(None), awake: AtomicBool::new(false) },
         });
-        for _ in 0..threads.max(1) {
-            pool.idle.fetch_add(1, Ordering::SeqCst);
-            pool.add()?;
-        }
+        pool.add(&mut pool.lock())?;
+        let watching = pool.clone();
+        let watch = thread::Builder::new().name("fuse-watch".into()).stack_size(STACK);
+        let watch = watch.spawn(move || watching.keep_watch())?;
+        *pool.watch.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(watch.thread().clone());
         Ok(pool)
     }
 
-    /// Adds a thread, which has been counted as idle.
-    fn add(self: &Arc<Self>) -> io::Result<()> {
-        let begun = self.begin();
-        if begun.is_err() {
-            self.idle.fetch_sub(1, Ordering::SeqCst);
-        }
-        begun
+    fn lock(&self) -> MutexGuard<'_, Threads> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begin(self: &Arc<Self>) -> io::Result<()> {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        if *threads >= MAX_THREADS {
+    /// Adds a thread.
+    fn add(self: &Arc<Self>, threads: &mut Threads) -> io::Result<()> {
+        if threads.all >= MAX_THREADS {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
-        let channel = Channel::new(fuse::clone(self.session.as_fd())?);
+        let channel = Channel::new(self.session.as_fd())?;
         let pool = self.clone();
         thread::Builder::new().name("fuse".into()).stack_size(STACK).spawn(move || {
-            let _thread = Thread(pool.clone());
+            let _ended = Ended(&pool);
             pool.work(&mut Worker::new(channel));
         })?;
-        *threads += 1;
+        threads.all += 1;
+        self.active.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 
+    /// Has another thread look for requests, if none does.
+    fn call(self: &Arc<Self>) {
+        let mut threads = self.lock();
+        if self.attended.load(Ordering::SeqCst) || threads.called > 0 || self.is_ending() {
+            return;
+        }
+        if threads.parked > 0 {
+            threads.called += 1;
+            self.changed.notify_all();
+        } else {
+            // Without one requests are served later, by who is at work now.
+            let _ = self.add(&mut threads);
+        }
+    }
+
+    /// Waits until it is called; `false` when it is to end.
+    fn park(&self) -> bool {
+        let mut threads = self.lock();
+        self.active.fetch_sub(1, Ordering::SeqCst);
+        if threads.parked >= MAX_PARKED {
+            // Its end takes it off.
+            self.active.fetch_add(1, Ordering::SeqCst);
+            return false;
+        }
+        threads.parked += 1;
+        while threads.called == 0 && !self.is_ending() {
+            threads = self.changed.wait(threads).unwrap_or_else(PoisonError::into_inner);
+        }
+        threads.called = threads.called.saturating_sub(1);
+        threads.parked -= 1;
+        self.active.fetch_add(1, Ordering::SeqCst);
+        true
+    }
+
     fn work(self: &Arc<Self>, worker: &mut Worker) {
-        while let Some(length) = worker.receive() {
-            if self.idle.fetch_sub(1, Ordering::SeqCst) == 1 && self.grows && !self.is_ending() {
-                self.idle.fetch_add(1, Ordering::SeqCst);
-                // Without one the request is served all the same.
-                let _ = self.add();
+        let mut has_served = false;
+        while !self.is_ending() {
+            let received = match worker.look() {
+                Received::Nothing if self.attended.swap(true, Ordering::SeqCst) => {
+                    // Another waits already.
+                    if !self.park() {
+                        return;
+                    }
+                    has_served = false;
+                    continue;
+                }
+                Received::Nothing => {
+                    let received = worker.wait();
+                    self.attended.store(false, Ordering::SeqCst);
+                    has_served = false;
+                    received
+                }
+                received @ (Received::Request(_) | Received::End) => received,
+            };
+            let length = match received {
+                Received::Request(length) => length,
+                Received::Nothing => continue,
+                Received::End => return self.end(),
+            };
+            self.taken.fetch_add(1, Ordering::Relaxed);
+            if has_served && self.active.load(Ordering::Relaxed) < self.most {
+                self.call();
             }
-            worker.serve(&self.directory, length);
-            if self.is_ending() || self.idle.fetch_add(1, Ordering::SeqCst) >= self.max_idle {
-                self.idle.fetch_sub(1, Ordering::SeqCst);
-                return;
+            self.watch.wake();
+            self.serve(worker, length);
+            has_served = true;
+        }
+    }
+
+    fn serve(self: &Arc<Self>, worker: &mut Worker, length: usize) {
+        if !worker.is_held(&self.directory, length) {
+            return worker.serve(&self.directory, length);
+        }
+        self.active.fetch_sub(1, Ordering::SeqCst);
+        self.call();
+        worker.serve(&self.directory, length);
+        self.active.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Looks after those who do not come back, while requests come.
+    fn keep_watch(self: &Arc<Self>) {
+        let mut seen = None;
+        while !self.is_ending() {
+            let taken = self.taken.load(Ordering::SeqCst);
+            let attended = self.attended.load(Ordering::SeqCst);
+            if seen == Some(taken) && attended {
+                // Nothing to do, for anybody.
+                self.watch.awake.store(false, Ordering::SeqCst);
+                if self.taken.load(Ordering::SeqCst) == taken && self.attended.load(Ordering::SeqCst) {
+                    thread::park();
+                }
+                self.watch.awake.store(true, Ordering::SeqCst);
+                seen = None;
+                continue;
             }
+            if seen == Some(taken) {
+                self.call();
+            }
+            seen = Some(taken);
+            thread::park_timeout(PATIENCE);
         }
     }
 
@@ -104,25 +218,44 @@ impl Pool {
 
     /// Each thread ends after the request that it is at, or that it takes next.
     pub(super) fn end(&self) {
+        let threads = self.lock();
         self.ending.store(true, Ordering::SeqCst);
+        self.changed.notify_all();
+        drop(threads);
+        self.watch.unpark();
     }
 
     /// Waits until all threads have ended.
     pub(super) fn wait(&self) {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        while *threads > 0 {
-            threads = self.ended.wait(threads).unwrap_or_else(PoisonError::into_inner);
+        let mut threads = self.lock();
+        while threads.all > 0 {
+            threads = self.changed.wait(threads).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
 
-/// A thread, counted until this is dropped.
-#[derive(Debug)]
-struct Thread(Arc<Pool>);
+impl Watch {
+    /// A request was taken.
+    fn wake(&self) {
+        if !self.awake.load(Ordering::SeqCst) && !self.awake.swap(true, Ordering::SeqCst) {
+            self.unpark();
+        }
+    }
 
-impl Drop for Thread {
+    fn unpark(&self) {
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            thread.unpark();
+        }
+    }
+}
+
+/// Counts a thread off when it ends.
+struct Ended<'a>(&'a Arc<Pool>);
+
+impl Drop for Ended<'_> {
     fn drop(&mut self) {
-        *self.0.threads.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        self.0.ended.notify_all();
+        self.0.active.fetch_sub(1, Ordering::SeqCst);
+        self.0.lock().all -= 1;
+        self.0.changed.notify_all();
     }
 }

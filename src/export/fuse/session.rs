@@ -2,9 +2,10 @@
 
 use super::MountError;
 use super::buffer::{Buffer, MAX_DATA};
-use super::channel::Channel;
+use super::channel::{self, Received};
 use super::protocol::{Body, Fields, Header, IN_HEADER, MAJOR, MINOR, OLDEST_MINOR, offered, opcode};
 use crate::dm::Errno;
+use std::fs::File;
 
 /// What is wanted where the kernel has it: large requests, many of them at once, and mmap(2) of what does not go through
 /// the kernel's cache.
@@ -22,18 +23,18 @@ const MAX_BACKGROUND: u16 = 128;
 const CONGESTION: u16 = 96;
 
 /// Answers the kernel's first request.
-pub(super) fn begin(channel: &Channel) -> Result<(), MountError> {
+pub(super) fn begin(session: &File) -> Result<(), MountError> {
     let mut buffer = Buffer::new();
     let ended = || MountError::Refused { errno: Errno::EIO, said: "the kernel ended the session".to_owned() };
-    let length = channel.receive(&mut buffer).ok_or_else(ended)?;
+    let Received::Request(length) = channel::receive(session, &mut buffer) else { return Err(ended()) };
     let request = buffer.request_read(length);
     let (header, _) = Header::parse(request).map_err(|_| ended())?;
     let fields = Fields::new(request.get(IN_HEADER..).ok_or_else(ended)?);
     let (version, reply) = answer(header.opcode, fields).map_err(|_| ended())?;
     match reply {
-        Some(body) => channel.answer(header.unique, body.bytes()),
+        Some(body) => channel::answer(session, header.unique, body.bytes()),
         None => {
-            channel.refuse(header.unique, Errno(nix::libc::EPROTO));
+            channel::refuse(session, header.unique, Errno(nix::libc::EPROTO));
             return Err(MountError::Version { major: version.0, minor: version.1 });
         }
     }

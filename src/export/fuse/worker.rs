@@ -1,7 +1,7 @@
 //! One thread of a session: takes a request, answers it, takes the next.
 
 use super::buffer::Buffer;
-use super::channel::Channel;
+use super::channel::{Channel, Received};
 use super::data;
 use super::directory::Directory;
 use super::pipe::Pipe;
@@ -12,8 +12,8 @@ use nix::libc::ENOSYS;
 /// A worker's own things: nothing in it is shared.
 #[derive(Debug)]
 pub(super) struct Worker {
-    pub(super) channel: Channel,
-    pub(super) buffer: Buffer,
+    channel: Channel,
+    buffer: Buffer,
     pipe: Pipe,
 }
 
@@ -31,9 +31,26 @@ impl Worker {
         Self { channel, buffer: Buffer::new(), pipe: Pipe::default() }
     }
 
-    /// Waits for a request; its length. `None` when there will be no more.
-    pub(super) fn receive(&mut self) -> Option<usize> {
-        self.channel.receive(&mut self.buffer)
+    /// Takes the next request if there is one.
+    pub(super) fn look(&mut self) -> Received {
+        self.channel.look(&mut self.buffer)
+    }
+
+    /// Waits for the next request.
+    pub(super) fn wait(&mut self) -> Received {
+        self.channel.wait(&mut self.buffer)
+    }
+
+    /// Whether the request of that length is for a device that holds its I/O.
+    pub(super) fn is_held(&self, directory: &Directory, length: usize) -> bool {
+        let request = self.buffer.request_read(length);
+        let Ok((header, fields)) = Header::parse(request) else { return false };
+        match header.opcode {
+            opcode::READ | opcode::WRITE | opcode::FSYNC | opcode::FALLOCATE | opcode::LSEEK => {
+                directory.is_held(fields)
+            }
+            _ => false,
+        }
     }
 
     /// Serves the request of that length that was received.
