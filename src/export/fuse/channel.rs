@@ -1,22 +1,19 @@
-//! A worker's descriptors of the session: requests come from them, and replies go to them.
+//! A worker's descriptor of the session: requests come from it, and replies go to it.
 
 use super::buffer::Buffer;
 use super::protocol::out_header;
 use crate::dm::Errno;
 use crate::sys::fuse;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
-use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::BorrowedFd;
+use std::io::{self, IoSlice, PipeReader, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 
-/// Two descriptors, one to wait for requests with and one to look for them.
+/// One descriptor, reading which does not wait. A reply must go to the descriptor that its request came from.
 #[derive(Debug)]
 pub(super) struct Channel {
-    waiting: File,
-    /// Reading it does not wait.
-    looking: File,
-    /// Whether the request in work came from the latter. Its reply must go there.
-    looked: bool,
+    file: File,
 }
 
 /// What there was to receive.
@@ -33,41 +30,41 @@ pub(super) enum Received {
 impl Channel {
     /// A channel of the session of `session`.
     pub(super) fn new(session: BorrowedFd<'_>) -> io::Result<Self> {
-        let (waiting, looking) = (fuse::clone(session)?, fuse::clone(session)?);
-        fcntl(&looking, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        Ok(Self { waiting, looking, looked: false })
+        let file = fuse::clone(session)?;
+        fcntl(&file, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok(Self { file })
     }
 
-    /// Where the reply to the request in work goes.
     pub(super) fn file(&self) -> &File {
-        if self.looked { &self.looking } else { &self.waiting }
+        &self.file
     }
 
     /// Takes the next request if there is one.
-    pub(super) fn look(&mut self, buffer: &mut Buffer) -> Received {
-        self.looked = true;
-        receive(&self.looking, buffer)
+    pub(super) fn look(&self, buffer: &mut Buffer) -> Received {
+        receive(&self.file, buffer)
     }
 
-    /// Waits for the next request.
-    pub(super) fn wait(&mut self, buffer: &mut Buffer) -> Received {
-        self.looked = false;
-        receive(&self.waiting, buffer)
+    /// Waits until there is a request, or the end of the pipe.
+    pub(super) fn wait(&self, end: &PipeReader) {
+        let mut either =
+            [self.file.as_fd(), end.as_fd()].map(|waited| PollFd::new(waited, PollFlags::POLLIN));
+        // A signal, or no memory: it is asked again.
+        let _ = poll(&mut either, PollTimeout::NONE);
     }
 
     /// Replies with those bytes. A failure is the client's end or the session's: there is nobody to tell.
     pub(super) fn answer(&self, unique: u64, body: &[u8]) {
-        answer(self.file(), unique, body);
+        answer(&self.file, unique, body);
     }
 
     /// Replies with the `length` bytes of data that are in the buffer.
     pub(super) fn answer_data(&self, unique: u64, buffer: &mut Buffer, length: usize) {
-        let _ = self.file().write(buffer.reply(unique, length));
+        let _ = (&self.file).write(buffer.reply(unique, length));
     }
 
     /// Refuses.
     pub(super) fn refuse(&self, unique: u64, errno: Errno) {
-        refuse(self.file(), unique, errno);
+        refuse(&self.file, unique, errno);
     }
 }
 

@@ -30,7 +30,6 @@ use crate::block::Volumes;
 use crate::dm::Errno;
 use directory::Directory;
 use mountpoint::Mountpoint;
-use nix::sys::statfs::fstatfs;
 use nix::unistd::{getegid, geteuid};
 use pool::Pool;
 use std::fmt;
@@ -145,15 +144,9 @@ impl Mount {
     /// What unmounting gives: the directory still shows the devices then, and nobody serves it.
     pub fn stop(&mut self) -> Result<(), MountError> {
         let Some(pool) = self.pool.take() else { return Ok(()) };
-        let mut unmounted = Ok(());
-        if !self.point.unmount() {
-            let directory = self.point.open();
-            unmounted = self.point.detach();
-            pool.end();
-            // Files are open, so the session goes on: a question to it wakes a thread, which then ends. Asked in a thread
-            // of its own, as the last question gets no answer before all descriptors of the session are closed.
-            thread::spawn(move || directory.map(|directory| while fstatfs(&directory).is_ok() {}));
-        }
+        let unmounted = if self.point.unmount() { Ok(()) } else { self.point.detach() };
+        // Unmounting ends the session only if no file is open and no other mount namespace has a copy of the mount.
+        pool.end();
         pool.wait();
         unmounted
     }

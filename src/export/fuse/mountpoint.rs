@@ -46,10 +46,10 @@ impl Mountpoint {
     /// # Errors
     /// A directory that is not an empty one of this user's; what mounting gives.
     pub(super) fn mount(path: &Path) -> Result<(Self, File), MountError> {
-        let refused = |reason: String| MountError::Directory { path: path.to_owned(), reason };
+        let refused = |reason| MountError::Directory { path: path.to_owned(), reason };
         clear(path)?;
-        let full = path.canonicalize().map_err(|error| refused(error.to_string()))?;
         let directory = open_own(path).map_err(refused)?;
+        let full = path.canonicalize().map_err(|error| refused(error.to_string()))?;
         let session = match by_system_call(&directory) {
             Err(MountError::Refused { errno: Errno::EPERM | Errno::EACCES, .. }) => by_helper(&full)?,
             mounted => mounted?,
@@ -66,12 +66,6 @@ impl Mountpoint {
     pub(super) fn unmount(&mut self) -> bool {
         self.mounted = !self.is_gone() && unmount(&self.path, Busy::Refuse).is_err();
         !self.mounted
-    }
-
-    /// The directory itself, for asking the session something after [`Mountpoint::detach`].
-    pub(super) fn open(&self) -> Option<File> {
-        let flags = nix::libc::O_PATH | nix::libc::O_DIRECTORY;
-        OpenOptions::new().read(true).custom_flags(flags).open(&self.path).ok()
     }
 
     /// Takes the directory away though files in it are open.

@@ -14,7 +14,7 @@ use super::channel::{Channel, Received};
 use super::directory::Directory;
 use super::worker::Worker;
 use std::fs::File;
-use std::io;
+use std::io::{self, PipeReader, PipeWriter, pipe};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -44,14 +44,18 @@ pub(super) struct Pool {
     /// How many requests were taken: the watch's pulse.
     taken: AtomicU64,
     ending: AtomicBool,
+    /// Whose end is reached when `ending` is set: by that the waiting thread knows, which unmounting need not wake.
+    end: PipeReader,
     threads: Mutex<Threads>,
     /// A thread is called from its parking, or has ended.
     changed: Condvar,
     watch: Watch,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Threads {
+    /// `None` once they are to end.
+    end: Option<PipeWriter>,
     /// All that there are, but for the watch.
     all: usize,
     parked: usize,
@@ -69,6 +73,8 @@ struct Watch {
 impl Pool {
     /// The threads of the session that `session` is a descriptor of, at work.
     pub(super) fn start(directory: Arc<Directory>, session: File, most: usize) -> io::Result<Arc<Self>> {
+        let (end, writer) = pipe()?;
+        let threads = Threads { end: Some(writer), all: 0, parked: 0, called: 0 };
         let pool = Arc::new(Self {
             directory,
             session,
@@ -77,7 +83,8 @@ impl Pool {
             attended: AtomicBool::new(false),
             taken: AtomicU64::new(0),
             ending: AtomicBool::new(false),
-            threads: Mutex::default(),
+            end,
+            threads: Mutex::new(threads),
             changed: Condvar::new(),
             watch: Watch { thread: Mutex::new(None), awake: AtomicBool::new(false) },
         });
@@ -156,7 +163,8 @@ impl Pool {
                     continue;
                 }
                 Received::Nothing => {
-                    let received = worker.wait();
+                    worker.wait(&self.end);
+                    let received = worker.look();
                     self.attended.store(false, Ordering::SeqCst);
                     has_served = false;
                     received
@@ -216,10 +224,11 @@ impl Pool {
         self.ending.load(Ordering::SeqCst)
     }
 
-    /// Each thread ends after the request that it is at, or that it takes next.
+    /// Each thread ends after the request that it is at.
     pub(super) fn end(&self) {
-        let threads = self.lock();
+        let mut threads = self.lock();
         self.ending.store(true, Ordering::SeqCst);
+        threads.end = None;
         self.changed.notify_all();
         drop(threads);
         self.watch.unpark();

@@ -8,6 +8,7 @@ use super::pipe::Pipe;
 use super::protocol::{Body, Fields, Header, IN_HEADER, WRITE_IN, opcode};
 use crate::dm::Errno;
 use nix::libc::ENOSYS;
+use std::io::PipeReader;
 
 /// A worker's own things: nothing in it is shared.
 #[derive(Debug)]
@@ -36,9 +37,9 @@ impl Worker {
         self.channel.look(&mut self.buffer)
     }
 
-    /// Waits for the next request.
-    pub(super) fn wait(&mut self) -> Received {
-        self.channel.wait(&mut self.buffer)
+    /// Waits until there is a request, or the end of the pipe.
+    pub(super) fn wait(&self, end: &PipeReader) {
+        self.channel.wait(end);
     }
 
     /// Whether the request of that length is for a device that holds its I/O.
