@@ -14,12 +14,13 @@ use super::channel::{Channel, Received};
 use super::directory::Directory;
 use super::worker::Worker;
 use std::fs::File;
+use std::hint;
 use std::io::{self, PipeReader, PipeWriter, pipe};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// So many threads stay, parked, when there is nothing for them to do.
 const MAX_PARKED: usize = 8;
@@ -29,6 +30,9 @@ const MAX_THREADS: usize = 2000;
 const STACK: usize = 256 << 10;
 /// How long nobody may look for requests before the watch sees to it.
 const PATIENCE: Duration = Duration::from_millis(4);
+/// After a wait shorter than this the next is begun by looking, for so long.
+const QUICK: Duration = Duration::from_micros(150);
+const LOOKING: Duration = Duration::from_micros(50);
 
 /// The threads of a session.
 #[derive(Debug)]
@@ -151,7 +155,7 @@ impl Pool {
     }
 
     fn work(self: &Arc<Self>, worker: &mut Worker) {
-        let mut has_served = false;
+        let (mut has_served, mut is_quick) = (false, false);
         while !self.is_ending() {
             let received = match worker.look() {
                 Received::Nothing if self.attended.swap(true, Ordering::SeqCst) => {
@@ -163,8 +167,7 @@ impl Pool {
                     continue;
                 }
                 Received::Nothing => {
-                    worker.wait(&self.end);
-                    let received = worker.look();
+                    let received = self.attend(worker, &mut is_quick);
                     self.attended.store(false, Ordering::SeqCst);
                     has_served = false;
                     received
@@ -184,6 +187,21 @@ impl Pool {
             self.serve(worker, length);
             has_served = true;
         }
+    }
+
+    /// Waits for the next request. Where they come one quickly after the other, as one client's do who waits for each, it
+    /// looks for a while first: a processor that has gone to sleep takes longer to wake than such a client to ask.
+    fn attend(&self, worker: &mut Worker, is_quick: &mut bool) -> Received {
+        let begun = Instant::now();
+        while *is_quick && begun.elapsed() < LOOKING {
+            match worker.look() {
+                Received::Nothing => hint::spin_loop(),
+                received @ (Received::Request(_) | Received::End) => return received,
+            }
+        }
+        worker.wait(&self.end);
+        *is_quick = begun.elapsed() < QUICK;
+        worker.look()
     }
 
     fn serve(self: &Arc<Self>, worker: &mut Worker, length: usize) {
