@@ -8,7 +8,7 @@ use arbtest::{arbitrary, arbtest};
 use rdmsetup::block::{Pdev, PdevSource};
 use rdmsetup::dm::limits::TYPE_NAME_LEN;
 use rdmsetup::dm::{DeviceNumber, Errno, Fault, Line, Sectors, SourceTable, Text};
-use rdmsetup::target::{self, Events, Init, Mapping, Operation, TARGETS, Target, TargetType};
+use rdmsetup::target::{self, Events, Init, Mapping, Operation, Shared, TARGETS, Target, TargetType};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::path::Path;
@@ -59,8 +59,18 @@ impl Files {
     ) -> Result<Box<dyn Target>, Fault> {
         let (start, length) = (Sectors(0), Sectors(length));
         let events = Weak::<Silence>::new();
-        let (read_only, serves) = (false, false);
-        (target.init)(&mut Init { target, start, length, arguments, read_only, pdevs: self, events, serves })
+        let (read_only, serves, shared) = (false, false, &Shared::default());
+        (target.init)(&mut Init {
+            target,
+            start,
+            length,
+            arguments,
+            read_only,
+            pdevs: self,
+            shared,
+            events,
+            serves,
+        })
     }
 
     /// The name under which a device was opened, as one word.

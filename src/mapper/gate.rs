@@ -8,6 +8,8 @@ use crate::dm::Errno;
 use std::io::{PipeReader, PipeWriter};
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// How many counters a gate has: more threads than that share some.
 const COUNTERS: usize = 8;
@@ -103,6 +105,27 @@ impl Gate {
         self.counters.iter().any(|counter| counter.0.load(Ordering::SeqCst) != 0)
     }
 
+    /// Does something while no request is in flight and the gate is held, and leaves it as it was; `false`, and nothing
+    /// was done, if what is in flight has not ended after `limit`.
+    pub(super) fn quiesce(&self, then: &mut dyn FnMut(), limit: Duration) -> bool {
+        let was_open = self.state.load(Ordering::SeqCst) == OPEN;
+        if was_open {
+            self.hold();
+        }
+        let end = Instant::now() + limit;
+        while self.is_busy() && Instant::now() < end {
+            thread::sleep(Duration::from_micros(100));
+        }
+        let idle = !self.is_busy();
+        if idle {
+            then();
+        }
+        if was_open {
+            self.open();
+        }
+        idle
+    }
+
     /// Something whose end is reached when the device changes: a request ended while the gate is not open, the gate
     /// was set, or [`Gate::changed`] was called.
     pub(super) fn watch(&self) -> std::io::Result<PipeReader> {
@@ -144,7 +167,6 @@ mod tests {
     use super::*;
     use std::io::Read;
     use std::sync::Arc;
-    use std::thread;
 
     #[test]
     fn who_holds_the_gate_waits_for_what_is_in_flight() {
@@ -156,6 +178,20 @@ mod tests {
         drop(request);
         assert_eq!(watch.read(&mut [0]).unwrap(), 0);
         assert!(!gate.is_busy());
+    }
+
+    #[test]
+    fn a_gate_that_is_quiesced_is_as_before_and_changes_nothing_while_a_request_is_in_flight() {
+        let gate = Gate::default();
+        let (short, mut done) = (Duration::from_millis(1), 0);
+        let request = gate.enter().unwrap();
+        assert!(!gate.quiesce(&mut || done += 1, short));
+        drop(request);
+        assert!(gate.quiesce(&mut || done += 1, short));
+        drop(gate.enter().unwrap());
+        gate.hold();
+        assert!(gate.quiesce(&mut || done += 1, short));
+        assert_eq!((done, gate.state.load(Ordering::SeqCst)), (2, HELD));
     }
 
     #[test]

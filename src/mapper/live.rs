@@ -14,6 +14,10 @@ use arc_swap::ArcSwap;
 use std::io::{self, PipeReader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::time::Duration;
+
+/// How long a target's change may wait for another device's I/O to end: the driver waits with it.
+const LONGEST_REST: Duration = Duration::from_secs(5);
 
 /// A device's data path, the same for as long as the device exists, whatever its table.
 #[derive(Debug, Default)]
@@ -160,6 +164,10 @@ impl Live {
 impl Events for Live {
     fn signal(&self) {
         self.signal_event();
+    }
+
+    fn quiesce(&self, then: &mut dyn FnMut()) -> bool {
+        self.gate.quiesce(then, LONGEST_REST)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::pieces::Piece;
 use crate::block::{Allocation, BlockDevice, FlushFailure, Pdev};
-use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors};
+use crate::dm::{Bytes, DeviceNumber, Errno, SECTOR_SIZE, Sectors};
 use crate::target::{Operation, Target};
 use std::sync::Arc;
 
@@ -34,6 +34,11 @@ impl LiveTable {
             }
         }
         Self { lines, pdevs }
+    }
+
+    /// The disks under it whose writes concern other devices' targets too.
+    pub(super) fn upcalls(&self) -> Vec<DeviceNumber> {
+        self.lines.iter().filter_map(|line| line.target.upcall()).map(Pdev::number).collect()
     }
 
     /// How many sectors it maps.

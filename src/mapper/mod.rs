@@ -37,6 +37,7 @@ pub use suspend::Flusher;
 pub use volume::Volume;
 
 use crate::dm::{Fault, Text, Version};
+use crate::target::Shared;
 use device::Device;
 use pdevs::Pdevs;
 use std::collections::BTreeMap;
@@ -55,6 +56,8 @@ pub struct Mapper {
     /// By name, in the order in which they are listed.
     devices: BTreeMap<Text, Device>,
     pdevs: Pdevs,
+    /// What targets share, whichever devices they are of.
+    shared: Shared,
     /// Why the last request failed.
     fault: Option<Fault>,
     /// Whether anything differs from the state that it was made from.

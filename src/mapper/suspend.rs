@@ -82,6 +82,7 @@ impl Mapper {
             self.swap(&name)?;
         }
         self.activate_if_serving(&name)?;
+        let serves = self.serves;
         let device = self.device_mut(&id)?;
         device.suspending = None;
         if device.suspended {
@@ -90,6 +91,9 @@ impl Mapper {
             }
             if let Some(table) = device.live.table() {
                 resume_targets(&table)?;
+                if !serves {
+                    table.lines.iter().for_each(|line| line.target.catch_up());
+                }
             }
             device.suspended = false;
         }
@@ -104,7 +108,7 @@ impl Mapper {
         let device = self.device(&id)?;
         let Some(table) = device.slots.inactive.clone() else { return Ok(()) };
         // Its disks may not open now: the table is kept for when they can, and I/O goes on where it did.
-        let built = self.build(name, &table.table.lines, table.read_only).map(|(live, _, _)| live);
+        let built = self.build_among_others(name, &table.table.lines, table.read_only).map(|built| built.0);
         let device = self.device_mut(&id)?;
         let live = built.inspect_err(|_| device.cancel_suspend())?;
         if let (false, Some(old)) = (device.suspended, device.live.table()) {
@@ -202,6 +206,23 @@ pub(super) fn postsuspend(table: &LiveTable) -> Result<(), Errno> {
 pub(super) fn resume_targets(table: &LiveTable) -> Result<(), Fault> {
     for (index, line) in table.lines.iter().enumerate() {
         line.target.resume().map_err(|fault| fault.at_line(index))?;
+    }
+    Ok(())
+}
+
+/// The same for a table that was the active one of another process before, and may have been suspended there.
+pub(super) fn restore_targets(table: &LiveTable, suspended: bool) -> Result<(), Fault> {
+    if suspended && table.upcalls().is_empty() {
+        return Ok(());
+    }
+    for (index, line) in table.lines.iter().enumerate() {
+        line.target.restore().map_err(|fault| fault.at_line(index))?;
+    }
+    if suspended {
+        // Others count on what a target was before it was suspended.
+        table.lines.iter().for_each(|line| line.target.presuspend());
+        let failed = |errno| Fault::new(errno, format!("cannot write what a target keeps: {errno}"));
+        postsuspend(table).map_err(failed)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::live::Live;
 use super::live_table::{LiveLine, LiveTable};
 use super::pdevs::{Opener, Pdevs};
 use super::stored::StoredTable;
-use super::suspend::resume_targets;
+use super::suspend::restore_targets;
 use super::volume::Volume;
 use crate::block::{Pdev, PdevSource};
 use crate::dm::limits::MAX_TABLE_LINES;
@@ -21,7 +21,7 @@ impl Mapper {
     pub(super) fn load(&mut self, request: &Request, table: &Table) -> Result<Reply, Fault> {
         let name = self.find(&request.device)?;
         let read_only = request.flags.contains(Flags::READONLY);
-        let (live, deps, pdevs) = self.build(&name, &table.lines, read_only)?;
+        let (live, deps, pdevs) = self.build_among_others(&name, &table.lines, read_only)?;
         let device = self.device_mut(&DeviceId::by_name(name.clone()))?;
         if !device.was_loaded {
             live.check_limits()?;
@@ -154,12 +154,46 @@ impl Mapper {
         }
         if device.live.table().is_none() {
             let live = Arc::new(self.build(name, &table.table.lines, table.read_only)?.0);
-            if !device.suspended {
-                resume_targets(&live)?;
-            }
+            let upcalls = live.upcalls();
+            restore_targets(&live, device.suspended)?;
+            // Attached first: those over the same disks look for each other.
             device.live.attach(live, device.read_only);
+            self.activate_over(&upcalls)
+                .inspect_err(|_| device.live.resize(table.size(), device.read_only))?;
         }
         Ok(())
+    }
+
+    /// Makes the targets of the devices over those disks, and says whether any were not made yet.
+    fn activate_over(&self, disks: &[DeviceNumber]) -> Result<bool, Fault> {
+        let mut any = false;
+        for device in self.devices.values().filter(|device| device.live.table().is_none()) {
+            let Some(table) = &device.slots.active else { continue };
+            if table.deps.iter().any(|dev| disks.contains(dev)) {
+                any = true;
+                self.activate(&device.name).map_err(|fault| {
+                    // The place is one in that device's table.
+                    Fault::new(fault.errno, format!("in the table of \"{}\": {}", device.name, fault.reason))
+                })?;
+            }
+        }
+        Ok(any)
+    }
+
+    /// Makes a table's targets where those that they work together with are at work.
+    pub(super) fn build_among_others(
+        &self,
+        device: &Text,
+        lines: &[Line],
+        read_only: bool,
+    ) -> Result<(LiveTable, Vec<DeviceNumber>, Pdevs), Fault> {
+        let built = self.build(device, lines, read_only)?;
+        let upcalls = built.0.upcalls();
+        if upcalls.is_empty() || !self.activate_over(&upcalls)? {
+            return Ok(built);
+        }
+        drop(built);
+        self.build(device, lines, read_only)
     }
 
     /// Has a server make all targets before their I/O comes; a command makes those that it needs.
@@ -249,6 +283,7 @@ impl Mapper {
             arguments: &arguments,
             read_only,
             pdevs,
+            shared: &self.shared,
             events: events.clone(),
             serves: self.serves,
         };

@@ -3,7 +3,7 @@
 //! Numbers are read as strictly as the kernel reads them, and each refusal names the target, the argument and what
 //! is wrong with it. What the numbers mean is the target's.
 
-use super::{Events, TargetType};
+use super::{Events, Shared, TargetType};
 use crate::block::{Pdev, PdevSource};
 use crate::dm::{Fault, Sectors, Text};
 use std::sync::{Arc, Weak};
@@ -23,6 +23,8 @@ pub struct Init<'a> {
     pub read_only: bool,
     /// Who opens the devices that arguments name.
     pub pdevs: &'a mut dyn PdevSource,
+    /// What the targets over one device share.
+    pub shared: &'a Shared,
     /// Where the target may tell of events, for as long as the device is there.
     pub events: Weak<dyn Events>,
     /// Whether this process goes on serving the device, so that work in the background is worth beginning. A command
@@ -80,14 +82,20 @@ impl Init<'_> {
 
     /// The device that an argument names, opened as the table needs it; the errno is the source's.
     pub fn pdev(&mut self, index: usize) -> Result<Arc<Pdev>, Fault> {
+        self.pdev_opened(index, !self.read_only)
+    }
+
+    /// The same, opened for writing or not whatever the table is.
+    pub fn pdev_opened(&mut self, index: usize, writable: bool) -> Result<Arc<Pdev>, Fault> {
         let name = self.word(index)?.clone();
-        self.pdevs.open(&name, !self.read_only).map_err(|mut fault| {
+        self.pdevs.open(&name, writable).map_err(|mut fault| {
             fault.reason = format!("{}: {}", self.target.name, fault.reason);
             fault.at_argument(index)
         })
     }
 
-    fn word(&self, index: usize) -> Result<&Text, Fault> {
+    /// An argument as it stands. EINVAL when it is missing.
+    pub fn word(&self, index: usize) -> Result<&Text, Fault> {
         self.arguments
             .get(index)
             .ok_or_else(|| self.refuse(index, &format!("argument {} is missing", index + 1)))

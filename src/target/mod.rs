@@ -10,9 +10,11 @@
 
 mod init;
 mod mapping;
+mod shared;
 
 pub use init::Init;
 pub use mapping::{Mapping, Operation, Used};
+pub use shared::Shared;
 
 use crate::block::Pdev;
 use crate::dm::{Errno, Fault, Sectors, Text, Version};
@@ -22,19 +24,34 @@ use std::fmt::Debug;
 pub trait Events: Debug + Send + Sync {
     /// An event of the device, for which `wait` waits.
     fn signal(&self);
+
+    /// Holds the device's I/O, lets what is in flight end, does `then`, and lets I/O go on; whoever had it held before
+    /// still has. `false`, and `then` was not done, if I/O in flight did not end within seconds.
+    fn quiesce(&self, then: &mut dyn FnMut()) -> bool {
+        then();
+        true
+    }
 }
 
-/// Declares the file of each target and the list of them all. (`cargo fmt` does not look inside: give it the files.)
+/// Declares the file of each target and the list of them all; a folder with several has their names in brackets.
+/// (`cargo fmt` does not look inside: give it the files.)
 macro_rules! targets {
-    ($($name:ident)*) => {
+    (@list [$($done:tt)*]) => { &[$($done)*] };
+    (@list [$($done:tt)*] $name:ident ($($own:ident)+) $($rest:tt)*) => {
+        targets!(@list [$($done)* $(&$name::$own,)+] $($rest)*)
+    };
+    (@list [$($done:tt)*] $name:ident $($rest:tt)*) => {
+        targets!(@list [$($done)* &$name::TARGET,] $($rest)*)
+    };
+    ($($name:ident $(($($own:ident)+))?)*) => {
         $(mod $name;)*
 
         /// Every kind of mapping, in the order in which the kernel lists them: what was added last comes first.
-        pub static TARGETS: &[&TargetType] = &[$(&$name::TARGET),*];
+        pub static TARGETS: &[&TargetType] = targets!(@list [] $($name $(($($own)+))?)*);
     };
 }
 
-targets! { zero striped linear error }
+targets! { snapshot(MERGE ORIGIN SNAPSHOT) zero striped linear error }
 
 /// A kind of mapping: what a table line may name, and how one is made.
 #[derive(Debug)]
@@ -108,6 +125,25 @@ pub trait Target: Debug + Send + Sync {
     /// What it needs cannot be read: the device stays suspended.
     fn resume(&self) -> Result<(), Fault> {
         Ok(())
+    }
+
+    /// As [`Target::resume`], where another process had the table at work before this one and nobody can be asked to
+    /// suspend anything: by default the same.
+    ///
+    /// # Errors
+    /// What it needs cannot be read.
+    fn restore(&self) -> Result<(), Fault> {
+        self.resume()
+    }
+
+    /// It was resumed by a command after which nobody has the device: does now what it would do in the background. By
+    /// default nothing.
+    fn catch_up(&self) {}
+
+    /// The device whose writes concern others too: the targets over it, of all devices, have to be at work before it is
+    /// written. By default there is none.
+    fn upcall(&self) -> Option<&Pdev> {
+        None
     }
 
     /// Brings what it keeps of finished writes to its devices, which are flushed after it. By default nothing.

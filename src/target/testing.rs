@@ -1,6 +1,6 @@
 //! What the targets' own tests make them from: table lines, and disks that are there because a number names them.
 
-use super::{Events, Init, Target, find};
+use super::{Events, Init, Shared, Target, find};
 use crate::block::{Access, Allocation, BlockDevice, FlushFailure, Pdev, PdevSource, Visit};
 use crate::dm::{Bytes, DeviceNumber, Errno, Fault, SourceTable, Text};
 use std::sync::{Arc, Weak};
@@ -29,6 +29,7 @@ impl Disks {
         (target.init)(&mut Init {
             events: Weak::<Silence>::new(),
             serves: false,
+            shared: &Shared::default(),
             target,
             start: line.start,
             length: line.length,

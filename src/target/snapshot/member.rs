@@ -1,0 +1,277 @@
+//! A snapshot as one target has it: the state, the two devices, and what the target may do with them.
+//!
+//! Positions are sectors of the origin; all ranges lie within the snapshot.
+
+use super::core::{Claim, Core, End};
+use super::layout;
+use crate::block::{BlockDevice, Pdev};
+use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors, Text};
+use crate::target::Events;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+/// How many sectors are copied and told of at once, at most, if a chunk has not more.
+const BATCH: u64 = 2048;
+
+/// One target's hold on a snapshot.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) core: Arc<Core>,
+    pub(super) origin: Arc<Pdev>,
+    pub(super) cow: Arc<Pdev>,
+    /// The sector of the origin behind the last of the snapshot.
+    pub(super) end: u64,
+    /// It is being merged into its origin: what is written there is no longer kept for it.
+    pub(super) merges: bool,
+    /// Whether a write to a full snapshot makes it `Overflow`, not `Invalid`.
+    pub(super) overflows: bool,
+    pub(super) events: Weak<dyn Events>,
+    /// It has been resumed, and the origin's writes reach it.
+    pub(super) active: AtomicBool,
+    pub(super) suspended: AtomicBool,
+    /// Another target has taken the state over.
+    pub(super) lost: AtomicBool,
+    pub(super) merge_failed: AtomicBool,
+}
+
+impl Member {
+    /// Whether it can be read, and its state is its own.
+    pub(super) fn is_valid(&self) -> bool {
+        self.core.is_valid() && !self.lost.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn status(&self) -> Text {
+        if !self.is_valid() {
+            return "Invalid".into();
+        }
+        if self.merge_failed.load(Ordering::SeqCst) {
+            return "Merge failed".into();
+        }
+        if self.core.is_overflowed() {
+            return "Overflow".into();
+        }
+        let usage = self.core.usage();
+        format!("{}/{} {}", usage.allocated, self.cow.sectors(), usage.metadata).into()
+    }
+
+    /// Gives the snapshot up: an event, the first time.
+    pub(super) fn invalidate(&self) {
+        if self.core.invalidate(&self.cow)
+            && let Some(events) = self.events.upgrade()
+        {
+            events.signal();
+        }
+    }
+
+    /// Whether the chunk of a sector has a copy, and for how many sectors on, at most `length`, that holds.
+    pub(super) fn copied(&self, sector: u64, length: u64) -> (Option<u64>, u64) {
+        let chunk = self.core.chunk;
+        let skip = sector % chunk;
+        let run = self.core.exceptions.run(sector / chunk, (skip + length).div_ceil(chunk));
+        (run.copy, run.chunks.saturating_mul(chunk).saturating_sub(skip).min(length))
+    }
+
+    /// Copies what the snapshot does not have yet of a range of the origin, which is about to be written. What cannot be
+    /// copied costs the snapshot its validity: the origin's write goes on.
+    pub(super) fn preserve(&self, from: u64, end: u64) {
+        let (mut at, end) = (from, end.min(self.end));
+        while at < end && self.is_valid() {
+            let (copy, run) = self.copied(at, (end - at).min(BATCH));
+            if copy.is_some() {
+                at += run;
+                continue;
+            }
+            let first = at / self.core.chunk;
+            let claim = self.core.claim(&self.cow, first..(at + run).div_ceil(self.core.chunk));
+            let done = self.copy_claimed(&claim);
+            if self.core.finish(&self.cow, &claim, done).is_err() || claim.end == End::Full {
+                self.invalidate();
+                return;
+            }
+            let next = first + claim.exceptions.len() as u64;
+            if claim.end == End::Busy {
+                self.core.wait_for(next);
+            }
+            at = at.max(next * self.core.chunk);
+        }
+    }
+
+    fn copy_claimed(&self, claim: &Claim) -> Result<(), Errno> {
+        for run in consecutive(&claim.exceptions) {
+            let ((old, new), chunks) = run;
+            let mut bytes = self.originals(old, chunks)?;
+            self.put_copies(new, &mut bytes)?;
+        }
+        Ok(())
+    }
+
+    /// The content of chunks on the origin, as far as it goes.
+    fn originals(&self, chunk: u64, chunks: u64) -> Result<Vec<u8>, Errno> {
+        let at = chunk.checked_mul(self.core.chunk).ok_or(Errno::EIO)?;
+        let left = self.origin.sectors().0.checked_sub(at).ok_or(Errno::EIO)?;
+        let sectors = (chunks * self.core.chunk).min(left);
+        let length = usize::try_from(sectors * SECTOR_SIZE).map_err(|_| Errno::EIO)?;
+        let mut bytes = vec![0; length];
+        if !bytes.is_empty() {
+            self.origin.read_at(&mut bytes, Bytes(at * SECTOR_SIZE))?;
+        }
+        Ok(bytes)
+    }
+
+    fn put_copies(&self, new: u64, bytes: &mut [u8]) -> Result<(), Errno> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let at = layout::place(&self.cow, self.core.chunk, new, 0, bytes.len() as u64)?;
+        self.cow.write_at(bytes, at)
+    }
+
+    /// Reads the snapshot.
+    pub(super) fn read(&self, sector: u64, buffer: &mut [u8]) -> Result<(), Errno> {
+        let (mut at, mut rest) = (sector, buffer);
+        while !rest.is_empty() {
+            let left = rest.len() as u64 / SECTOR_SIZE;
+            let chunk = self.core.chunk;
+            let (first, skip) = (at / chunk, at % chunk);
+            let held = self.core.exceptions.hold(first);
+            if !self.is_valid() {
+                return Err(Errno::EIO);
+            }
+            let run = held.run(first, (skip + left).div_ceil(chunk));
+            let sectors = (run.chunks * chunk - skip).min(left);
+            let bytes = sectors * SECTOR_SIZE;
+            let part = usize::try_from(bytes).map_err(|_| Errno::EIO)?;
+            let now = rest.split_off_mut(..part).ok_or(Errno::EIO)?;
+            match run.copy {
+                Some(copy) => {
+                    drop(held);
+                    self.cow.read_at(now, layout::place(&self.cow, chunk, copy, skip, bytes)?)?;
+                }
+                None => {
+                    self.origin.read_at(now, layout::place(&self.origin, 1, at, 0, bytes)?)?;
+                    drop(held);
+                }
+            }
+            at += sectors;
+        }
+        Ok(())
+    }
+
+    /// Writes the snapshot: chunks that are still the origin's get copies with the data in them.
+    pub(super) fn write(&self, sector: u64, data: &[u8]) -> Result<(), Errno> {
+        let (mut at, mut rest) = (sector, data);
+        while !rest.is_empty() {
+            if !self.is_valid() || self.core.is_overflowed() {
+                return Err(Errno::EIO);
+            }
+            let left = (rest.len() as u64 / SECTOR_SIZE).min(BATCH);
+            let (copy, run) = self.copied(at, left);
+            let sectors = match copy {
+                Some(copy) => {
+                    let bytes = run * SECTOR_SIZE;
+                    let place = layout::place(&self.cow, self.core.chunk, copy, at % self.core.chunk, bytes)?;
+                    self.cow.write_at(head(rest, run)?, place)?;
+                    run
+                }
+                None => self.write_originals(at, head(rest, run)?)?,
+            };
+            rest = rest.split_off(bytes_of(sectors)?..).ok_or(Errno::EIO)?;
+            at += sectors;
+        }
+        Ok(())
+    }
+
+    /// Writes to chunks that had no copy a moment ago; gives how many sectors of the data that went for.
+    fn write_originals(&self, at: u64, data: &[u8]) -> Result<u64, Errno> {
+        let chunk = self.core.chunk;
+        let length = data.len() as u64 / SECTOR_SIZE;
+        let first = at / chunk;
+        let claim = self.core.claim(&self.cow, first..(at + length).div_ceil(chunk));
+        let done = self.write_claimed(&claim, at, data);
+        if self.core.finish(&self.cow, &claim, done).is_err() {
+            self.invalidate();
+            return Err(Errno::EIO);
+        }
+        let next = first + claim.exceptions.len() as u64;
+        match claim.end {
+            End::Done => {}
+            End::Busy => self.core.wait_for(next),
+            End::Full => {
+                if self.overflows {
+                    self.core.overflow();
+                } else {
+                    self.invalidate();
+                }
+                return Err(Errno::EIO);
+            }
+        }
+        Ok((next * chunk).saturating_sub(at).min(length))
+    }
+
+    /// Fills the claimed chunks: with data where there is some, with the origin's content around it.
+    fn write_claimed(&self, claim: &Claim, at: u64, data: &[u8]) -> Result<(), Errno> {
+        let chunk = self.core.chunk;
+        let end = at + data.len() as u64 / SECTOR_SIZE;
+        for ((old, new), chunks) in consecutive(&claim.exceptions) {
+            let (from, to) = (old * chunk, (old + chunks) * chunk);
+            // Where the run and the data overlap.
+            let (low, high) = (from.max(at), to.min(end));
+            let part = data.get(bytes_of(low - at)?..bytes_of(high - at)?).ok_or(Errno::EIO)?;
+            if (low, high) == (from, to) {
+                let place = layout::place(&self.cow, chunk, new, 0, part.len() as u64)?;
+                self.cow.write_at(part, place)?;
+                continue;
+            }
+            let mut bytes = self.originals(old, chunks)?;
+            let within = bytes_of(low - from)?..bytes_of(high - from)?;
+            bytes.get_mut(within).ok_or(Errno::EIO)?.copy_from_slice(part);
+            self.put_copies(new, &mut bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Makes copies of a range zeros where they are whole chunks, and forgets parts of them; what is the origin's stays.
+    pub(super) fn discard(&self, sector: u64, length: u64) -> Result<(), Errno> {
+        let (mut at, end) = (sector, sector + length);
+        while at < end {
+            if !self.is_valid() || self.core.is_overflowed() {
+                return Err(Errno::EIO);
+            }
+            let chunk = self.core.chunk;
+            let skip = at % chunk;
+            let sectors = (chunk - skip).min(end - at);
+            if let Some(copy) = self.core.exceptions.copy_of(at / chunk) {
+                let bytes = sectors * SECTOR_SIZE;
+                let place = layout::place(&self.cow, chunk, copy, skip, bytes)?;
+                if sectors == chunk {
+                    self.cow.write_zeroes(place, Bytes(bytes), true)?;
+                } else {
+                    self.cow.discard(place, Bytes(bytes))?;
+                }
+            }
+            at += sectors;
+        }
+        Ok(())
+    }
+
+    /// Where a copy of the chunk of `sector` is on the COW device, for that sector.
+    pub(super) fn on_cow(&self, copy: u64, sector: u64) -> Option<Sectors> {
+        let at = copy.checked_mul(self.core.chunk)?.checked_add(sector % self.core.chunk)?;
+        Some(Sectors(at))
+    }
+}
+
+/// The first sectors of the data.
+pub(super) fn head(data: &[u8], sectors: u64) -> Result<&[u8], Errno> {
+    data.get(..bytes_of(sectors)?).ok_or(Errno::EIO)
+}
+
+pub(super) fn bytes_of(sectors: u64) -> Result<usize, Errno> {
+    usize::try_from(sectors * SECTOR_SIZE).map_err(|_| Errno::EIO)
+}
+
+/// Exceptions in order as runs that are consecutive in both places: the first, and how many.
+fn consecutive(exceptions: &[(u64, u64)]) -> impl Iterator<Item = ((u64, u64), u64)> {
+    let follows = |one: &(u64, u64), next: &(u64, u64)| one.0 + 1 == next.0 && one.1 + 1 == next.1;
+    exceptions.chunk_by(follows).filter_map(|run| run.first().map(|first| (*first, run.len() as u64)))
+}

@@ -1,0 +1,166 @@
+//! The snapshots of one origin: who of them has to be told of its writes, and who takes over whose state.
+
+use super::core::Core;
+use super::member::Member;
+use crate::block::{BlockDevice, Pdev};
+use crate::dm::{Bytes, DeviceNumber, Errno, Fault, SECTOR_SIZE};
+use crate::target::Events;
+use arc_swap::ArcSwap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+
+/// One for each origin that a table names.
+#[derive(Debug, Default)]
+pub(super) struct Origin {
+    /// All holds on its snapshots, in the order in which they were made.
+    members: Mutex<Vec<Weak<Member>>>,
+    /// Those that its writes concern: chunks larger first, as the kernel has them.
+    feeds: ArcSwap<Vec<Arc<Member>>>,
+    /// The devices that pass its writes.
+    passers: Mutex<Vec<Weak<dyn Events>>>,
+    /// Held by whoever writes to it of its own, outside of requests; locked to change who is fed.
+    pub(super) steady: RwLock<()>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Origin {
+    pub(super) fn add(&self, member: &Arc<Member>) {
+        lock(&self.members).push(Arc::downgrade(member));
+    }
+
+    /// Ends a hold: the origin's writes no longer reach it.
+    pub(super) fn remove(&self, member: &Arc<Member>) {
+        member.active.store(false, Ordering::SeqCst);
+        lock(&self.members).retain(|known| !std::ptr::eq(known.as_ptr(), Arc::as_ptr(member)));
+        self.refresh();
+    }
+
+    fn members(&self) -> Vec<Arc<Member>> {
+        lock(&self.members).iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Those that hold their state now.
+    fn holders(&self) -> impl Iterator<Item = Arc<Member>> {
+        let holds =
+            |member: &Member| member.active.load(Ordering::SeqCst) && !member.lost.load(Ordering::SeqCst);
+        self.members().into_iter().filter(move |member| holds(member))
+    }
+
+    /// The hold on the snapshot that has its copies on that device.
+    pub(super) fn holder(&self, cow: DeviceNumber) -> Option<Arc<Member>> {
+        self.holders().find(|member| member.cow.number() == cow)
+    }
+
+    /// Whether one of its snapshots is being merged into it.
+    pub(super) fn merging(&self) -> Option<Arc<Member>> {
+        self.holders().find(|member| member.merges)
+    }
+
+    /// Says that a device passes writes to the origin.
+    pub(super) fn passes(&self, device: Weak<dyn Events>) {
+        let mut passers = lock(&self.passers);
+        passers.retain(|known| known.strong_count() > 0 && !known.ptr_eq(&device));
+        passers.push(device);
+    }
+
+    fn refresh(&self) {
+        let mut feeds: Vec<Arc<Member>> = self.holders().filter(|member| !member.merges).collect();
+        feeds.sort_by_key(|member| std::cmp::Reverse(member.core.chunk));
+        self.feeds.store(Arc::new(feeds));
+    }
+
+    /// Has the origin's writes reach a snapshot from now on, and takes its state from whoever had it. `take` says whether
+    /// a holder that is not suspended loses it too.
+    ///
+    /// # Errors
+    /// EINVAL when the state is another's that is not suspended; EBUSY when the origin's writes do not come to an end.
+    pub(super) fn activate(&self, member: &Arc<Member>, take: bool) -> Result<(), Fault> {
+        let source = self.sharing(&member.core).find(|other| !Arc::ptr_eq(other, member));
+        if let Some(source) = &source
+            && !take
+            && !source.suspended.load(Ordering::SeqCst)
+        {
+            return Err(Fault::invalid(format!(
+                "another device has the snapshot on \"{}\": suspend it first, so that this one can take over",
+                member.cow.name()
+            )));
+        }
+        let mut change = || {
+            let _alone = self.steady.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(source) = &source {
+                source.lost.store(true, Ordering::SeqCst);
+            }
+            member.active.store(true, Ordering::SeqCst);
+            self.refresh();
+        };
+        let passers: Vec<Arc<dyn Events>> = {
+            let known = lock(&self.passers);
+            let others = known.iter().filter(|device| !device.ptr_eq(&member.events));
+            others.filter_map(Weak::upgrade).collect()
+        };
+        if still(&passers, &mut change) {
+            return Ok(());
+        }
+        let name = member.origin.name();
+        Err(Fault::new(Errno::EBUSY, format!("writes to the origin \"{name}\" do not end: suspend it first")))
+    }
+
+    /// The holders of a state.
+    fn sharing(&self, core: &Arc<Core>) -> impl Iterator<Item = Arc<Member>> {
+        self.holders().filter(|other| Arc::ptr_eq(&other.core, core))
+    }
+
+    /// Whether a write to the range can go to the origin at once, and for how many sectors that holds.
+    pub(super) fn is_free(&self, sector: u64, length: u64) -> (bool, u64) {
+        let feeds = self.feeds.load();
+        let mut run = length;
+        for member in feeds.iter().filter(|member| member.is_valid() && sector < member.end) {
+            let (copy, copied) = member.copied(sector, run.min(member.end - sector));
+            if copy.is_none() {
+                return (false, length);
+            }
+            run = copied;
+        }
+        (true, run)
+    }
+
+    /// Has every snapshot keep what it needs of a range that is about to be written.
+    pub(super) fn preserve(&self, sector: u64, length: u64) {
+        let feeds = self.feeds.load_full();
+        for member in feeds.iter() {
+            member.preserve(sector, sector.saturating_add(length));
+        }
+    }
+
+    /// Writes to the origin, after that.
+    pub(super) fn write(&self, origin: &Pdev, sector: u64, data: &[u8]) -> Result<(), Errno> {
+        self.preserve(sector, data.len() as u64 / SECTOR_SIZE);
+        origin.write_at(data, Bytes(sector.saturating_mul(SECTOR_SIZE)))
+    }
+
+    /// Makes a range of the origin zeros, after that.
+    pub(super) fn write_zeroes(
+        &self,
+        origin: &Pdev,
+        sector: u64,
+        length: u64,
+        may_unmap: bool,
+    ) -> Result<(), Errno> {
+        self.preserve(sector, length);
+        let (at, length) = (sector.saturating_mul(SECTOR_SIZE), length.saturating_mul(SECTOR_SIZE));
+        origin.write_zeroes(Bytes(at), Bytes(length), may_unmap)
+    }
+}
+
+/// Does something while none of the devices has I/O in flight; `false` if one did not come to rest.
+fn still(devices: &[Arc<dyn Events>], then: &mut dyn FnMut()) -> bool {
+    let Some((first, rest)) = devices.split_first() else {
+        then();
+        return true;
+    };
+    let mut done = false;
+    first.quiesce(&mut || done = still(rest, then)) && done
+}
