@@ -2,6 +2,7 @@
 //!
 //! That the stores are the kernel's, byte for byte, is `tests/kernel`'s to show.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::cast_possible_truncation, reason = "the devices here are small")]
 
 use arbitrary::Unstructured;
 use arbtest::arbtest;
@@ -272,7 +273,7 @@ fn a_merge_makes_the_origin_the_snapshot_and_keeps_the_others() {
                 2 => bench.check(),
                 _ => {
                     let (at, data) = data(u)?;
-                    bench.write(*u.choose(&["base", "s2"])?, at, &data);
+                    bench.write(u.choose(&["base", "s2"])?, at, &data);
                 }
             }
         }
