@@ -10,6 +10,7 @@
 //! checks and error numbers (`tests/kernel` compares them). The targets' names are not known here, only their list.
 #![forbid(unsafe_code)]
 
+mod activate;
 mod catalog;
 mod commands;
 mod device;

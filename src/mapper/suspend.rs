@@ -82,7 +82,6 @@ impl Mapper {
             self.swap(&name)?;
         }
         self.activate_if_serving(&name)?;
-        let serves = self.serves;
         let device = self.device_mut(&id)?;
         device.suspending = None;
         if device.suspended {
@@ -91,9 +90,7 @@ impl Mapper {
             }
             if let Some(table) = device.live.table() {
                 resume_targets(&table)?;
-                if !serves {
-                    table.lines.iter().for_each(|line| line.target.catch_up());
-                }
+                begin_work(&table);
             }
             device.suspended = false;
         }
@@ -192,6 +189,7 @@ impl Device {
             if let Some(table) = self.live.table() {
                 // They ran before, and go on as they were.
                 let _ = resume_targets(&table);
+                begin_work(&table);
             }
             self.live.release();
         }
@@ -210,7 +208,12 @@ pub(super) fn resume_targets(table: &LiveTable) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The same for a table that was the active one of another process before, and may have been suspended there.
+/// Lets each target begin with what it does of its own.
+pub(super) fn begin_work(table: &LiveTable) {
+    table.lines.iter().for_each(|line| line.target.work());
+}
+
+/// The same as [`resume_targets`] for a table that was the active one of another process before, and may have been suspended there.
 pub(super) fn restore_targets(table: &LiveTable, suspended: bool) -> Result<(), Fault> {
     if suspended && table.upcalls().is_empty() {
         return Ok(());

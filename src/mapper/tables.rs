@@ -6,7 +6,6 @@ use super::live::Live;
 use super::live_table::{LiveLine, LiveTable};
 use super::pdevs::{Opener, Pdevs};
 use super::stored::StoredTable;
-use super::suspend::restore_targets;
 use super::volume::Volume;
 use crate::block::{Pdev, PdevSource};
 use crate::dm::limits::MAX_TABLE_LINES;
@@ -143,62 +142,6 @@ impl Mapper {
     /// ENXIO when there is no such device.
     pub fn is_suspended(&self, id: &DeviceId) -> Result<bool, Fault> {
         self.device(id).map(|device| device.suspended)
-    }
-
-    /// Makes the targets of a device's active table, and of the devices under it, where they are not made yet.
-    pub(super) fn activate(&self, name: &Text) -> Result<(), Fault> {
-        let Some(device) = self.devices.get(name) else { return Ok(()) };
-        let Some(table) = device.slots.active.as_ref() else { return Ok(()) };
-        for lower in table.deps.iter().filter_map(|dev| self.with_number(*dev)) {
-            self.activate(&lower.name)?;
-        }
-        if device.live.table().is_none() {
-            let live = Arc::new(self.build(name, &table.table.lines, table.read_only)?.0);
-            let upcalls = live.upcalls();
-            restore_targets(&live, device.suspended)?;
-            // Attached first: those over the same disks look for each other.
-            device.live.attach(live, device.read_only);
-            self.activate_over(&upcalls)
-                .inspect_err(|_| device.live.resize(table.size(), device.read_only))?;
-        }
-        Ok(())
-    }
-
-    /// Makes the targets of the devices over those disks, and says whether any were not made yet.
-    fn activate_over(&self, disks: &[DeviceNumber]) -> Result<bool, Fault> {
-        let mut any = false;
-        for device in self.devices.values().filter(|device| device.live.table().is_none()) {
-            let Some(table) = &device.slots.active else { continue };
-            if table.deps.iter().any(|dev| disks.contains(dev)) {
-                any = true;
-                self.activate(&device.name).map_err(|fault| {
-                    // The place is one in that device's table.
-                    Fault::new(fault.errno, format!("in the table of \"{}\": {}", device.name, fault.reason))
-                })?;
-            }
-        }
-        Ok(any)
-    }
-
-    /// Makes a table's targets where those that they work together with are at work.
-    pub(super) fn build_among_others(
-        &self,
-        device: &Text,
-        lines: &[Line],
-        read_only: bool,
-    ) -> Result<(LiveTable, Vec<DeviceNumber>, Pdevs), Fault> {
-        let built = self.build(device, lines, read_only)?;
-        let upcalls = built.0.upcalls();
-        if upcalls.is_empty() || !self.activate_over(&upcalls)? {
-            return Ok(built);
-        }
-        drop(built);
-        self.build(device, lines, read_only)
-    }
-
-    /// Has a server make all targets before their I/O comes; a command makes those that it needs.
-    pub(super) fn activate_if_serving(&self, name: &Text) -> Result<(), Fault> {
-        if self.serves { self.activate(name) } else { Ok(()) }
     }
 
     /// A table of the device with its targets made; those of the active one stay, for the next to ask.

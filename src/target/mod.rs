@@ -136,9 +136,10 @@ pub trait Target: Debug + Send + Sync {
         self.resume()
     }
 
-    /// It was resumed by a command after which nobody has the device: does now what it would do in the background. By
-    /// default nothing.
-    fn catch_up(&self) {}
+    /// It was resumed, and so was everybody that it counts on: in a process that serves it begins what it does in the
+    /// background. Else it was resumed by a command after which nobody has the device, and does that now. By default
+    /// nothing.
+    fn work(&self) {}
 
     /// The device whose writes concern others too: the targets over it, of all devices, have to be at work before it is
     /// written. By default there is none.

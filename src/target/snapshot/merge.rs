@@ -213,9 +213,13 @@ impl Target for Merging {
         self.take_over(true)
     }
 
-    fn catch_up(&self) {
-        self.work.stop.store(false, Ordering::SeqCst);
-        self.work.run();
+    fn work(&self) {
+        if self.serves {
+            self.start();
+        } else {
+            self.work.stop.store(false, Ordering::SeqCst);
+            self.work.run();
+        }
     }
 
     fn read(&self, sector: Sectors, buffer: &mut [u8]) -> Result<(), Errno> {
@@ -248,9 +252,6 @@ impl Merging {
         self.snapshot.origin.activate(member, take)?;
         self.snapshot.origin.passes(self.events.clone());
         member.suspended.store(false, Ordering::SeqCst);
-        if self.serves {
-            self.start();
-        }
         Ok(())
     }
 }

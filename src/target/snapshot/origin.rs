@@ -1,6 +1,5 @@
 //! The snapshots of one origin: who of them has to be told of its writes, and who takes over whose state.
 
-use super::core::Core;
 use super::member::Member;
 use crate::block::{BlockDevice, Pdev};
 use crate::dm::{Bytes, DeviceNumber, Errno, Fault, SECTOR_SIZE};
@@ -78,7 +77,8 @@ impl Origin {
     /// # Errors
     /// EINVAL when the state is another's that is not suspended; EBUSY when the origin's writes do not come to an end.
     pub(super) fn activate(&self, member: &Arc<Member>, take: bool) -> Result<(), Fault> {
-        let source = self.sharing(&member.core).find(|other| !Arc::ptr_eq(other, member));
+        let cow = member.cow.number();
+        let source = self.holders().find(|other| other.cow.number() == cow && !Arc::ptr_eq(other, member));
         if let Some(source) = &source
             && !take
             && !source.suspended.load(Ordering::SeqCst)
@@ -106,11 +106,6 @@ impl Origin {
         }
         let name = member.origin.name();
         Err(Fault::new(Errno::EBUSY, format!("writes to the origin \"{name}\" do not end: suspend it first")))
-    }
-
-    /// The holders of a state.
-    fn sharing(&self, core: &Arc<Core>) -> impl Iterator<Item = Arc<Member>> {
-        self.holders().filter(|other| Arc::ptr_eq(&other.core, core))
     }
 
     /// Whether a write to the range can go to the origin at once, and for how many sectors that holds.
