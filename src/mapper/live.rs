@@ -132,6 +132,9 @@ impl Live {
     }
 
     /// Does `each` for every part of a range, in order; what a target calls an event becomes one.
+    ///
+    /// As in the kernel, which sends all parts off before it hears of any, a failed part keeps no other from being done.
+    /// The first failure is the request's.
     fn walk(
         &self,
         operation: Operation,
@@ -146,18 +149,17 @@ impl Live {
         }
         let table = current.table.as_ref().ok_or(Errno::EIO)?;
         let end = at.0.checked_add(length).ok_or(Errno::EIO)?;
-        let mut at = at.0;
+        let (mut at, mut result) = (at.0, Ok(()));
         while at < end {
             let piece = table.piece(operation, at, end - at)?;
-            if let Err(errno) = each(&piece) {
-                if piece.is_event(errno) {
-                    self.signal_event();
-                }
-                return Err(errno);
+            let done = each(&piece);
+            if done.is_err_and(|errno| piece.is_event(errno)) {
+                self.signal_event();
             }
+            result = result.and(done);
             at += piece.length;
         }
-        Ok(())
+        result
     }
 }
 

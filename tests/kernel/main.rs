@@ -18,5 +18,6 @@ mod replies;
 mod reports;
 mod script;
 mod secrets;
+mod sequences;
 mod stats;
 mod udev;

@@ -16,7 +16,7 @@ const DIFFERENCES: &[(&str, &str)] = &[(
     "Linux returns the positive number 2 and no reply: success to every caller, though nobody got the message",
 )];
 
-fn ask(backend: &mut dyn Backend, request: &Request) -> Result<Reply, Errno> {
+pub(crate) fn ask(backend: &mut dyn Backend, request: &Request) -> Result<Reply, Errno> {
     let kind = request.command.kind();
     let mut buffer = linux::encode_request(request, 16 * 1024).unwrap();
     backend.ioctl(linux::ioctl_number(kind), &mut buffer)?;

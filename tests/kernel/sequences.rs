@@ -1,0 +1,296 @@
+//! Random sequences: the same reads, writes, discards, flushes, messages, suspends and reloads on the kernel over its
+//! disks and on the mapper over files with the same bytes. After each step both say the same of every device (flags,
+//! counters, status, table), each step gives the same data, answer or errno, and at the end the disks hold the same
+//! bytes, metadata and all.
+//!
+//! To add a target, write `sequences/NAME.rs` with a type that implements [`Kind`] (its devices and their tables, most
+//! often all that is needed) and a test that calls [`run`], and add its name to the list of modules below. In a table `A`
+//! and `B` stand for the disks, of [`DISK_SECTORS`] sectors each, and `@NAME` for another device of the sequence; status
+//! and table lines are compared with the same words in them. What cannot be equal, since it is a matter of time, is made
+//! comparable by [`Kind::comparable`], which says why.
+//!
+//! `RDMSETUP_SEED=N` plays the sequence that a failure names, and that one alone; `RDMSETUP_SEQUENCES=N` plays that many
+//! in place of 200, from a seed that changes from run to run. [`BUDGET`] ends a run early, which is told.
+
+mod linear;
+mod sides;
+mod striped;
+
+use crate::guest::{self, DISK_A, DISK_B};
+use rdmsetup::dm::{Errno, Flags};
+use sides::{Given, KernelSide, MapperSide, Side};
+use std::env;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Sectors of each disk that tables may use: few, so that requests meet and all can be compared.
+pub(crate) const DISK_SECTORS: u64 = 1024;
+
+const SEED: &str = "RDMSETUP_SEED";
+const COUNT: &str = "RDMSETUP_SEQUENCES";
+
+/// How long one target's sequences may take, and how many there must be by then.
+const BUDGET: Duration = Duration::from_secs(100);
+const FEWEST: u64 = 40;
+
+/// How long both sides may take to say the same where a thread of the kernel has work to do.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Numbers that look random and are the same for the same seed (splitmix64).
+#[derive(Debug)]
+pub(crate) struct Rng(u64);
+
+impl Rng {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// From 0 to below `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// From `first` to `last`, both included.
+    pub(crate) fn within(&mut self, first: u64, last: u64) -> u64 {
+        first + self.below(last - first + 1)
+    }
+
+    /// True `times` out of `of`.
+    pub(crate) fn chance(&mut self, times: u64, of: u64) -> bool {
+        self.below(of) < times
+    }
+
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[usize::try_from(self.below(from.len() as u64)).unwrap()]
+    }
+
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        for piece in bytes.chunks_mut(8) {
+            piece.copy_from_slice(&self.next().to_le_bytes()[..piece.len()]);
+        }
+        bytes
+    }
+}
+
+/// A device of a sequence.
+#[derive(Clone, Debug)]
+pub(crate) struct Device {
+    pub(crate) name: &'static str,
+    /// Its first table: lines, with `A`, `B` and `@NAME` for what is under it.
+    pub(crate) table: String,
+    /// Whether the sequence reads and writes it itself.
+    pub(crate) io: bool,
+}
+
+impl Device {
+    pub(crate) fn new(name: &'static str, table: impl Into<String>) -> Self {
+        Self { name, table: table.into(), io: true }
+    }
+}
+
+/// What is compared: a target, or some together.
+pub(crate) trait Kind {
+    /// The devices, in the order in which they are made.
+    fn devices(&self, rng: &mut Rng) -> Vec<Device>;
+
+    /// Another table for that device, for a reload; by default the same again.
+    fn reload(&self, _rng: &mut Rng, device: &Device) -> String {
+        device.table.clone()
+    }
+
+    /// A message for that device: the sector, and the words; by default there are none.
+    fn message(&self, _rng: &mut Rng, _device: &Device) -> Option<(u64, String)> {
+        None
+    }
+
+    /// A device's status line without what cannot be equal.
+    fn comparable(&self, status: String) -> String {
+        status
+    }
+
+    /// Sectors that one discard or write of zeroes may have: the kernel cuts longer ones as its disk likes it.
+    fn longest_discard(&self) -> u64 {
+        64
+    }
+}
+
+/// One step of a sequence; `device` counts from 0, positions and lengths are sectors.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Read { device: usize, at: u64, length: u64 },
+    Write { device: usize, at: u64, length: u64, fill: u64 },
+    Discard { device: usize, at: u64, length: u64 },
+    Zero { device: usize, at: u64, length: u64 },
+    Flush { device: usize },
+    Message { device: usize, sector: u64, words: String },
+    Suspend { device: usize, flags: Flags },
+    Resume { device: usize },
+    Load { device: usize, table: String },
+    Clear { device: usize },
+}
+
+/// Plays the sequences of a kind in a guest; `name` is the test's full name.
+pub(crate) fn run(name: &str, kind: &dyn Kind) {
+    let asked = |variable: &str| env::var(variable).ok().map(|value| value.parse::<u64>().unwrap());
+    let clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
+    let first = asked(SEED).unwrap_or_else(|| u64::try_from(clock() % 1_000_000_000).unwrap());
+    let count = asked(COUNT).unwrap_or(if asked(SEED).is_some() { 1 } else { 200 });
+    eprintln!("{name}: {count} sequences from seed {first}");
+    let settings = [format!("{SEED}={first}"), format!("{COUNT}={count}")];
+    let options = ["--env", settings[0].as_str(), "--env", settings[1].as_str(), "--timeout", "180"];
+    guest::run_with(name, &options, &[], || {
+        let start = Instant::now();
+        let done = (first..first + count)
+            .take_while(|seed| {
+                let in_time = start.elapsed() < BUDGET;
+                if in_time {
+                    play(kind, *seed);
+                }
+                in_time
+            })
+            .count() as u64;
+        eprintln!("{name}: {done} of {count} sequences in {:?}", start.elapsed());
+        assert!(done >= count.min(FEWEST), "{done} of {count} sequences only, in {BUDGET:?}");
+    });
+}
+
+/// One sequence: its seed says all of it.
+fn play(kind: &dyn Kind, seed: u64) {
+    let mut rng = Rng(seed);
+    let devices = kind.devices(&mut rng);
+    let disks = [DISK_A, DISK_B].map(|_| rng.bytes(usize::try_from(DISK_SECTORS * 512).unwrap()));
+    let mut sides: [Box<dyn Side>; 2] =
+        [Box::new(KernelSide::new(&disks)), Box::new(MapperSide::new(&disks))];
+    let mut told = vec![format!("seed {seed}: {devices:#?}")];
+    for side in &mut sides {
+        side.make(&devices);
+    }
+    agree(kind, &mut sides, &told);
+    let mut suspended = vec![false; devices.len()];
+    for _ in 0..rng.within(10, 50) {
+        let Some(step) = next(kind, &mut rng, &devices, &suspended, sides[1].as_ref()) else { continue };
+        told.push(format!("{step:?}"));
+        let [theirs, ours] = &mut sides;
+        let expected = theirs.perform(&step);
+        if matches!(step, Step::Discard { .. }) && expected == Err(Errno::EOPNOTSUPP) {
+            // The kernel's device discards nothing when one of its lines cannot; the mapper judges line by line.
+            continue;
+        }
+        let given = ours.perform(&step);
+        if expected != given {
+            panic!("{}\n{}", told.join("\n"), difference(&expected, &given));
+        }
+        if let Step::Suspend { device, .. } = step {
+            suspended[device] |= given.is_ok();
+        } else if let Step::Resume { device } = step {
+            suspended[device] &= given.is_err();
+        }
+        agree(kind, &mut sides, &told);
+    }
+    told.push("the end".into());
+    let [theirs, ours] = &mut sides;
+    let (expected, given) = (theirs.end(), ours.end());
+    for (disk, (expected, given)) in ["A", "B"].iter().zip(expected.iter().zip(&given)) {
+        if expected != given {
+            let (expected, given) = (Ok(expected.clone()), Ok(given.clone()));
+            panic!("{}\ndisk {disk}: {}", told.join("\n"), difference(&expected, &given));
+        }
+    }
+}
+
+/// What comes next, if it can be done now.
+fn next(
+    kind: &dyn Kind,
+    rng: &mut Rng,
+    devices: &[Device],
+    suspended: &[bool],
+    side: &dyn Side,
+) -> Option<Step> {
+    let device = usize::try_from(rng.below(devices.len() as u64)).unwrap();
+    // A request for a device above one that is suspended waits too.
+    let size = side.sectors(device);
+    let can_wait = suspended.contains(&true) || !devices[device].io || size == 0;
+    let range = |rng: &mut Rng, longest: u64| {
+        let at = rng.below(size.max(1));
+        (at, rng.within(1, longest.min(size - at).max(1)))
+    };
+    let long = if rng.chance(1, 4) { 128 } else { 16 };
+    match rng.below(100) {
+        0..70 if can_wait => None,
+        0..22 => range(rng, long).map_into(|(at, length)| Step::Read { device, at, length }),
+        22..50 => {
+            let fill = rng.next();
+            range(rng, long).map_into(|(at, length)| Step::Write { device, at, length, fill })
+        }
+        50..58 => {
+            range(rng, kind.longest_discard()).map_into(|(at, length)| Step::Discard { device, at, length })
+        }
+        58..62 => {
+            range(rng, kind.longest_discard()).map_into(|(at, length)| Step::Zero { device, at, length })
+        }
+        62..70 => Some(Step::Flush { device }),
+        70..84 => {
+            let (sector, words) = kind.message(rng, &devices[device])?;
+            Some(Step::Message { device, sector, words })
+        }
+        84..88 => {
+            // The mapper's suspend flushes the disks, which waits for a device below that is suspended.
+            let quick = rng.chance(1, 3) || suspended.contains(&true);
+            let flags = if quick { Flags::NOFLUSH | Flags::SKIP_LOCKFS } else { Flags::NONE };
+            Some(Step::Suspend { device, flags })
+        }
+        88..94 => Some(Step::Resume { device }),
+        94..99 => Some(Step::Load { device, table: kind.reload(rng, &devices[device]) }),
+        _ => Some(Step::Clear { device }),
+    }
+}
+
+/// So that a range becomes a step on one line.
+trait MapInto: Sized {
+    fn map_into<T>(self, into: impl FnOnce(Self) -> T) -> Option<T> {
+        Some(into(self))
+    }
+}
+
+impl MapInto for (u64, u64) {}
+
+/// Both sides say the same of every device, at once or after a while.
+fn agree(kind: &dyn Kind, sides: &mut [Box<dyn Side>; 2], told: &[String]) {
+    let start = Instant::now();
+    loop {
+        let [expected, given] = sides.each_mut().map(|side| side.look(&|status| kind.comparable(status)));
+        if expected == given {
+            return;
+        }
+        if start.elapsed() > PATIENCE {
+            panic!("{}\nkernel:\n{expected}mapper:\n{given}", told.join("\n"));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Where two results part.
+fn difference(expected: &Given, given: &Given) -> String {
+    let (Ok(theirs), Ok(ours)) = (expected, given) else {
+        let short = |result: &Given| match result {
+            Ok(bytes) => format!("{} bytes, {}", bytes.len(), bytes[..bytes.len().min(80)].escape_ascii()),
+            Err(errno) => format!("{errno:?}"),
+        };
+        return format!("kernel {}\nmapper {}", short(expected), short(given));
+    };
+    let at = theirs.iter().zip(ours).position(|(theirs, ours)| theirs != ours);
+    let at = at.unwrap_or(theirs.len().min(ours.len()));
+    let part = |bytes: &[u8]| format!("{}", bytes[at..bytes.len().min(at + 64)].escape_ascii());
+    format!(
+        "{} and {} bytes, which part at byte {at} (sector {}):\nkernel {}\nmapper {}",
+        theirs.len(),
+        ours.len(),
+        at / 512,
+        part(theirs),
+        part(ours)
+    )
+}
