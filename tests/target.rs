@@ -59,7 +59,8 @@ impl Files {
     ) -> Result<Box<dyn Target>, Fault> {
         let (start, length) = (Sectors(0), Sectors(length));
         let events = Weak::<Silence>::new();
-        let (read_only, serves, shared) = (false, false, &Shared::default());
+        let (read_only, serves, restores) = (false, false, false);
+        let shared = &Shared::default();
         (target.init)(&mut Init {
             target,
             start,
@@ -68,6 +69,7 @@ impl Files {
             read_only,
             pdevs: self,
             shared,
+            restores,
             events,
             serves,
         })

@@ -47,7 +47,7 @@ impl Mapper {
         for lower in table.deps.iter().filter_map(|dev| self.with_number(*dev)) {
             self.activate_among(&lower.name, begun)?;
         }
-        let live = Arc::new(self.build(name, &table.table.lines, table.read_only)?.0);
+        let live = Arc::new(self.build(name, &table.table.lines, table.read_only, true)?.0);
         let upcalls = live.upcalls();
         group.push((name.clone(), live));
         for other in self.unmade(&upcalls) {
@@ -72,7 +72,7 @@ impl Mapper {
         lines: &[Line],
         read_only: bool,
     ) -> Result<(LiveTable, Vec<DeviceNumber>, Pdevs), Fault> {
-        let built = self.build(device, lines, read_only)?;
+        let built = self.build(device, lines, read_only, false)?;
         let others = self.unmade(&built.0.upcalls());
         if others.is_empty() {
             return Ok(built);
@@ -81,7 +81,7 @@ impl Mapper {
         for other in others {
             self.activate(&other).map_err(|fault| of_device(fault, &other, device))?;
         }
-        self.build(device, lines, read_only)
+        self.build(device, lines, read_only, false)
     }
 
     /// Has a server make all targets before their I/O comes; a command makes those that it needs.

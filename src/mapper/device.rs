@@ -1,6 +1,7 @@
 //! One device of the mapper: what is known of it, and what a reply says of it.
 
 use super::live::Live;
+use super::live_table::LiveTable;
 use super::stored::Slots;
 use super::suspend::Suspending;
 use super::{MAJOR, VERSION};
@@ -17,6 +18,8 @@ pub(super) struct Device {
     /// A number that no other device of this process has or had; 0 until the mapper has it.
     pub(super) identity: u64,
     pub(super) slots: Slots,
+    /// The inactive table with its targets made, where others count on them already.
+    pub(super) loaded: Option<Arc<LiveTable>>,
     /// The device is read-only: its last swap was to a read-only table.
     pub(super) read_only: bool,
     pub(super) suspended: bool,
@@ -42,6 +45,7 @@ impl Device {
             minor,
             identity: 0,
             slots: Slots::default(),
+            loaded: None,
             read_only: false,
             suspended: false,
             suspending: None,
@@ -56,6 +60,15 @@ impl Device {
     /// Its number.
     pub(super) fn number(&self) -> DeviceNumber {
         DeviceNumber::new(MAJOR, self.minor)
+    }
+
+    /// The targets of a table whose arguments may change by what is done to other devices, where they are made.
+    pub(super) fn changing_table(&self, slot: Slot) -> Option<Arc<LiveTable>> {
+        let made = match slot {
+            Slot::Active => self.live.table(),
+            Slot::Inactive => self.loaded.clone(),
+        };
+        made.filter(|table| !table.upcalls().is_empty())
     }
 
     /// The slot that a request asks about.

@@ -1,5 +1,7 @@
 //! A table as it is kept: checked once, in the kernel's canonical text, without an open file.
 
+use super::live_table::LiveTable;
+use crate::block::Pdev;
 use crate::dm::{DeviceNumber, Line, Sectors, Slot, Table, Text};
 
 /// A table in a slot.
@@ -48,6 +50,14 @@ impl Slots {
         match slot {
             Slot::Active => self.active.as_ref(),
             Slot::Inactive => self.inactive.as_ref(),
+        }
+    }
+
+    /// Has the active table say what its targets say by now.
+    pub(super) fn retell(&mut self, live: &LiveTable) {
+        let lines = self.active.iter_mut().flat_map(|table| &mut table.table.lines);
+        for (line, live) in lines.zip(&live.lines) {
+            line.params = live.target.params(&|pdev: &Pdev| pdev.number().to_string().into());
         }
     }
 

@@ -73,13 +73,14 @@ impl Mapper {
     pub(super) fn resume(&mut self, request: &Request) -> Result<Outcome, Fault> {
         let name = self.find(&request.device)?;
         let id = DeviceId::by_name(name.clone());
+        let mut swapped_out = None;
         if self.device(&id)?.slots.inactive.is_some() {
             let device = self.device_mut(&id)?;
             let waiting = if device.suspended { None } else { device.drain(false)? };
             if let Some(waiting) = waiting {
                 return Ok(Outcome::Waiting(device.number(), waiting));
             }
-            self.swap(&name)?;
+            swapped_out = self.swap(&name)?;
         }
         self.activate_if_serving(&name)?;
         let device = self.device_mut(&id)?;
@@ -90,26 +91,37 @@ impl Mapper {
             }
             if let Some(table) = device.live.table() {
                 resume_targets(&table)?;
+                if !table.upcalls().is_empty() {
+                    device.slots.retell(&table);
+                }
                 begin_work(&table);
             }
             device.suspended = false;
         }
         device.live.release();
+        // Not before: the new table's targets may have taken over from it.
+        drop(swapped_out);
         self.settle();
         self.reply(&name, request).map(Outcome::Reply)
     }
 
-    /// Makes the inactive table the active one. The device is held and idle.
-    fn swap(&mut self, name: &Text) -> Result<(), Fault> {
+    /// Makes the inactive table the active one, and gives that. The device is held and idle.
+    fn swap(&mut self, name: &Text) -> Result<Option<Arc<LiveTable>>, Fault> {
         let id = DeviceId::by_name(name.clone());
         let device = self.device(&id)?;
-        let Some(table) = device.slots.inactive.clone() else { return Ok(()) };
+        let Some(table) = device.slots.inactive.clone() else { return Ok(None) };
         // Its disks may not open now: the table is kept for when they can, and I/O goes on where it did.
-        let built = self.build_among_others(name, &table.table.lines, table.read_only).map(|built| built.0);
+        let built = match &device.loaded {
+            Some(loaded) => Ok(loaded.clone()),
+            None => self
+                .build_among_others(name, &table.table.lines, table.read_only)
+                .map(|(live, _, _)| Arc::new(live)),
+        };
         let device = self.device_mut(&id)?;
         let live = built.inspect_err(|_| device.cancel_suspend())?;
-        if let (false, Some(old)) = (device.suspended, device.live.table()) {
-            postsuspend(&old).map_err(|errno| {
+        let old = device.live.table();
+        if let (false, Some(old)) = (device.suspended, &old) {
+            postsuspend(old).map_err(|errno| {
                 device.cancel_suspend();
                 Fault::new(errno, format!("cannot write what a target of the active table keeps: {errno}"))
             })?;
@@ -118,11 +130,12 @@ impl Mapper {
         device.suspended = true;
         device.suspending = None;
         device.slots.inactive = None;
+        device.loaded = None;
         live.check_limits()?;
         device.read_only = table.read_only;
-        device.live.attach(Arc::new(live), table.read_only);
+        device.live.attach(live, table.read_only);
         device.slots.active = Some(table);
-        Ok(())
+        Ok(old)
     }
 
     /// Takes back a suspend or a resume that waits for I/O in flight: I/O goes on as before it.

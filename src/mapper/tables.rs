@@ -33,6 +33,7 @@ impl Mapper {
         });
         device.slots.inactive =
             Some(StoredTable { table: Table { lines: lines.collect() }, read_only, deps });
+        device.loaded = Some(Arc::new(live)).filter(|table| !table.upcalls().is_empty());
         device.was_loaded = true;
         self.pdevs = pdevs;
         self.settle();
@@ -42,6 +43,7 @@ impl Mapper {
     pub(super) fn clear(&mut self, request: &Request) -> Result<Reply, Fault> {
         let device = self.device_mut(&request.device)?;
         device.slots.inactive = None;
+        device.loaded = None;
         let name = device.name.clone();
         // The reply counts what is open while the old table still is, as the kernel's does; only its own device is told.
         let reply = self.reply(&name, request)?;
@@ -72,13 +74,16 @@ impl Mapper {
             status: 0,
             params,
         };
-        let lines = if request.flags.contains(Flags::STATUS_TABLE) {
-            table.table.lines.iter().map(|text| line(text, table.params(text, &name))).collect()
-        } else {
+        let shown = |pdev: &Pdev| name(pdev.number()).unwrap_or_else(|| pdev.number().to_string().into());
+        let lines = if !request.flags.contains(Flags::STATUS_TABLE) {
             let live = self.live_table(device, slot, table)?;
-            let shown = |pdev: &Pdev| name(pdev.number()).unwrap_or_else(|| pdev.number().to_string().into());
             let lines = table.table.lines.iter().zip(&live.lines);
             lines.map(|(text, live)| line(text, live.target.status(&shown))).collect()
+        } else if let Some(live) = device.changing_table(slot) {
+            let lines = table.table.lines.iter().zip(&live.lines);
+            lines.map(|(text, live)| line(text, live.target.params(&shown))).collect()
+        } else {
+            table.table.lines.iter().map(|text| line(text, table.params(text, &name))).collect()
         };
         Ok(Reply { body: ReplyBody::Lines(lines), ..reply })
     }
@@ -151,19 +156,23 @@ impl Mapper {
             self.activate(&device.name)?;
             made = device.live.table();
         }
+        if slot == Slot::Inactive {
+            made.clone_from(&device.loaded);
+        }
         match made {
             Some(made) => Ok(made),
-            None => Ok(Arc::new(self.build(&device.name, &table.table.lines, table.read_only)?.0)),
+            None => Ok(Arc::new(self.build(&device.name, &table.table.lines, table.read_only, true)?.0)),
         }
     }
 
     /// Makes a table's targets: the checks that each line must pass, in the kernel's order (`dm_table_add_target`), then
-    /// the target's own. Gives the disks under it and the numbers of all disks, the new ones with them.
+    /// the target's own; `restores` says that the table was at work before. Gives the disks under it and the numbers of all disks, the new ones with them.
     pub(super) fn build(
         &self,
         device: &Text,
         lines: &[Line],
         read_only: bool,
+        restores: bool,
     ) -> Result<(LiveTable, Vec<DeviceNumber>, Pdevs), Fault> {
         if lines.is_empty() {
             return Err(Fault::invalid("the table has no lines"));
@@ -183,7 +192,7 @@ impl Mapper {
         let mut end = Sectors::ZERO;
         for (index, line) in lines.iter().enumerate() {
             let target = self
-                .make_target(line, end, read_only, &mut opener, &events)
+                .make_target(line, end, read_only, &mut opener, &events, restores)
                 .map_err(|fault| fault.at_line(index))?;
             end = Sectors(line.start.0 + line.length.0);
             built.push(LiveLine { start: line.start, length: line.length, target });
@@ -200,6 +209,7 @@ impl Mapper {
         read_only: bool,
         pdevs: &mut dyn PdevSource,
         events: &Weak<dyn Events>,
+        restores: bool,
     ) -> Result<Box<dyn Target>, Fault> {
         let Line { start, length, target, params } = line;
         if *length == Sectors::ZERO {
@@ -227,6 +237,7 @@ impl Mapper {
             read_only,
             pdevs,
             shared: &self.shared,
+            restores,
             events: events.clone(),
             serves: self.serves,
         };

@@ -25,6 +25,8 @@ pub struct Init<'a> {
     pub pdevs: &'a mut dyn PdevSource,
     /// What the targets over one device share.
     pub shared: &'a Shared,
+    /// Whether the table was at work before, in another process, and is made again.
+    pub restores: bool,
     /// Where the target may tell of events, for as long as the device is there.
     pub events: Weak<dyn Events>,
     /// Whether this process goes on serving the device, so that work in the background is worth beginning. A command

@@ -29,6 +29,7 @@ impl Disks {
         (target.init)(&mut Init {
             events: Weak::<Silence>::new(),
             serves: false,
+            restores: false,
             shared: &Shared::default(),
             target,
             start: line.start,

@@ -14,6 +14,7 @@
 
 mod linear;
 mod sides;
+mod snapshot;
 mod striped;
 
 use crate::guest::{self, DISK_A, DISK_B};
@@ -84,11 +85,18 @@ pub(crate) struct Device {
     pub(crate) table: String,
     /// Whether the sequence reads and writes it itself.
     pub(crate) io: bool,
+    /// Whether it stays as it is made: neither suspended nor reloaded.
+    pub(crate) fixed: bool,
 }
 
 impl Device {
     pub(crate) fn new(name: &'static str, table: impl Into<String>) -> Self {
-        Self { name, table: table.into(), io: true }
+        Self { name, table: table.into(), io: true, fixed: false }
+    }
+
+    /// A device that is only there for others to stand on.
+    pub(crate) fn below(name: &'static str, table: impl Into<String>) -> Self {
+        Self { name, table: table.into(), io: false, fixed: true }
     }
 }
 
@@ -107,7 +115,13 @@ pub(crate) trait Kind {
         None
     }
 
-    /// A device's status line without what cannot be equal.
+    /// Puts something on the disks, which are full of random bytes, before the devices are made; by default nothing.
+    fn prepare(&self, _disks: &mut [Vec<u8>; 2], _devices: &[Device]) {}
+
+    /// Takes from the disks what cannot be equal at the end; by default nothing.
+    fn mask(&self, _disks: &mut [Vec<u8>; 2], _devices: &[Device]) {}
+
+    /// A device's status line, or the line of its flags and counters, without what cannot be equal.
     fn comparable(&self, status: String) -> String {
         status
     }
@@ -162,7 +176,8 @@ pub(crate) fn run(name: &str, kind: &dyn Kind) {
 fn play(kind: &dyn Kind, seed: u64) {
     let mut rng = Rng(seed);
     let devices = kind.devices(&mut rng);
-    let disks = [DISK_A, DISK_B].map(|_| rng.bytes(usize::try_from(DISK_SECTORS * 512).unwrap()));
+    let mut disks = [DISK_A, DISK_B].map(|_| rng.bytes(usize::try_from(DISK_SECTORS * 512).unwrap()));
+    kind.prepare(&mut disks, &devices);
     let mut sides: [Box<dyn Side>; 2] =
         [Box::new(KernelSide::new(&disks)), Box::new(MapperSide::new(&disks))];
     let mut told = vec![format!("seed {seed}: {devices:#?}")];
@@ -193,7 +208,9 @@ fn play(kind: &dyn Kind, seed: u64) {
     }
     told.push("the end".into());
     let [theirs, ours] = &mut sides;
-    let (expected, given) = (theirs.end(), ours.end());
+    let (mut expected, mut given) = (theirs.end(), ours.end());
+    kind.mask(&mut expected, &devices);
+    kind.mask(&mut given, &devices);
     for (disk, (expected, given)) in ["A", "B"].iter().zip(expected.iter().zip(&given)) {
         if expected != given {
             let (expected, given) = (Ok(expected.clone()), Ok(given.clone()));
@@ -221,6 +238,7 @@ fn next(
     let long = if rng.chance(1, 4) { 128 } else { 16 };
     match rng.below(100) {
         0..70 if can_wait => None,
+        84.. if devices[device].fixed => None,
         0..22 => range(rng, long).map_into(|(at, length)| Step::Read { device, at, length }),
         22..50 => {
             let fill = rng.next();

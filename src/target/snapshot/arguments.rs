@@ -10,7 +10,7 @@ use crate::block::Pdev;
 use crate::dm::{Errno, Fault, Sectors, Text};
 use crate::target::{Init, Used};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The usage line of both.
 pub(super) const USAGE: &str = "ORIGIN COW P|PO|N CHUNK [FEATURES [FEATURE...]]";
@@ -57,10 +57,15 @@ impl Snapshot {
         let store = store(init)?;
         let asked = chunk_size(init, &cow, &origin_pdev)?;
         let origin: Arc<Origin> = init.shared.of(origin_pdev.number());
-        let source = origin.holder(cow.number());
-        if merges {
-            check_merge(init, &origin, store)?;
+        if merges && store == Store::Transient {
+            return Err(init.refuse(STORE, "only a persistent snapshot can be merged"));
         }
+        let source = if init.restores {
+            None
+        } else {
+            origin.admit(cow.number(), merges).map_err(|wrong| init.refuse(COW, wrong))?
+        };
+        let takes_over = source.is_some();
         let core = match source {
             Some(source) => source.core.clone(),
             None => {
@@ -82,6 +87,7 @@ impl Snapshot {
             merges,
             overflows: store == Store::Persistent { overflows: true },
             events: init.events.clone(),
+            takes_over,
             active: AtomicBool::new(false),
             suspended: AtomicBool::new(true),
             lost: AtomicBool::new(false),
@@ -102,7 +108,10 @@ impl Snapshot {
         let mut text = name(&self.member.origin).into_bytes();
         text.push(b' ');
         text.extend(name(&self.member.cow).as_bytes());
-        text.extend(format!(" {store} {}", self.member.core.chunk).as_bytes());
+        // The size comes, and goes, with the state.
+        let has_none = self.member.waits() || self.member.lost.load(Ordering::SeqCst);
+        let chunk = if has_none { 0 } else { self.member.core.chunk };
+        text.extend(format!(" {store} {chunk}").as_bytes());
         let count = u8::from(self.zeroes_cow) + u8::from(self.passes_down);
         if count > 0 {
             text.extend(format!(" {count}").as_bytes());
@@ -186,19 +195,6 @@ fn chunk_size(init: &Init<'_>, cow: &Pdev, origin: &Pdev) -> Result<u64, Fault> 
         layout::check_chunk(sectors, cow, origin).map_err(|wrong| init.refuse(CHUNK, &wrong))?;
     }
     Ok(sectors)
-}
-
-/// Only one snapshot can be merged at a time, and only one whose store outlives the merge.
-fn check_merge(init: &Init<'_>, origin: &Origin, store: Store) -> Result<(), Fault> {
-    if store == Store::Transient {
-        return Err(init.refuse(STORE, "only a persistent snapshot can be merged"));
-    }
-    let own = |other: &Arc<Member>| other.events.ptr_eq(&init.events);
-    if let Some(other) = origin.merging().filter(|other| !own(other)) {
-        let wrong = format!("the snapshot on \"{}\" is being merged into it already", other.cow.name());
-        return Err(init.refuse(ORIGIN, &wrong));
-    }
-    Ok(())
 }
 
 fn transient(chunk: u64) -> Result<Core, Unusable> {

@@ -26,6 +26,8 @@ pub(super) struct Member {
     /// Whether a write to a full snapshot makes it `Overflow`, not `Invalid`.
     pub(super) overflows: bool,
     pub(super) events: Weak<dyn Events>,
+    /// The state was another's when this was made.
+    pub(super) takes_over: bool,
     /// It has been resumed, and the origin's writes reach it.
     pub(super) active: AtomicBool,
     pub(super) suspended: AtomicBool,
@@ -37,12 +39,24 @@ pub(super) struct Member {
 impl Member {
     /// Whether it can be read, and its state is its own.
     pub(super) fn is_valid(&self) -> bool {
-        self.core.is_valid() && !self.lost.load(Ordering::SeqCst)
+        (self.core.is_valid() || self.waits()) && !self.lost.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.active.load(Ordering::SeqCst)
+    }
+
+    /// Whether it is to take over a state that is another's until it is resumed.
+    pub(super) fn waits(&self) -> bool {
+        self.takes_over && !self.is_active()
     }
 
     pub(super) fn status(&self) -> Text {
         if !self.is_valid() {
             return "Invalid".into();
+        }
+        if self.waits() {
+            return format!("0/{} 0", self.cow.sectors()).into();
         }
         if self.merge_failed.load(Ordering::SeqCst) {
             return "Merge failed".into();

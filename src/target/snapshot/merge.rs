@@ -206,11 +206,15 @@ impl Target for Merging {
     }
 
     fn resume(&self) -> Result<(), Fault> {
-        self.take_over(false)
+        self.snapshot.origin.activate(&self.work.member)?;
+        self.begin();
+        Ok(())
     }
 
     fn restore(&self) -> Result<(), Fault> {
-        self.take_over(true)
+        self.snapshot.origin.restore(&self.work.member)?;
+        self.begin();
+        Ok(())
     }
 
     fn work(&self) {
@@ -247,12 +251,10 @@ impl Target for Merging {
 }
 
 impl Merging {
-    fn take_over(&self, take: bool) -> Result<(), Fault> {
-        let member = &self.work.member;
-        self.snapshot.origin.activate(member, take)?;
+    /// Takes the origin's place.
+    fn begin(&self) {
         self.snapshot.origin.passes(self.events.clone());
-        member.suspended.store(false, Ordering::SeqCst);
-        Ok(())
+        self.work.member.suspended.store(false, Ordering::SeqCst);
     }
 }
 

@@ -30,8 +30,14 @@ impl Origin {
         lock(&self.members).push(Arc::downgrade(member));
     }
 
-    /// Ends a hold: the origin's writes no longer reach it.
+    /// Ends a hold: the origin's writes no longer reach it, and who waits to take its state over waits in vain.
     pub(super) fn remove(&self, member: &Arc<Member>) {
+        let (source, waiting) = self.pair(member.cow.number());
+        if let (Some(source), Some(waiting)) = (source, waiting)
+            && Arc::ptr_eq(&source, member)
+        {
+            waiting.lost.store(true, Ordering::SeqCst);
+        }
         member.active.store(false, Ordering::SeqCst);
         lock(&self.members).retain(|known| !std::ptr::eq(known.as_ptr(), Arc::as_ptr(member)));
         self.refresh();
@@ -41,21 +47,25 @@ impl Origin {
         lock(&self.members).iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// Those that hold their state now.
-    fn holders(&self) -> impl Iterator<Item = Arc<Member>> {
-        let holds =
-            |member: &Member| member.active.load(Ordering::SeqCst) && !member.lost.load(Ordering::SeqCst);
-        self.members().into_iter().filter(move |member| holds(member))
+    /// Who has the snapshot on that device at work, and who has not yet.
+    fn pair(&self, cow: DeviceNumber) -> (Option<Arc<Member>>, Option<Arc<Member>>) {
+        let members = self.members().into_iter().filter(|member| member.cow.number() == cow);
+        let (active, others): (Vec<_>, Vec<_>) = members.partition(|member| member.is_active());
+        (active.into_iter().next_back(), others.into_iter().next_back())
     }
 
-    /// The hold on the snapshot that has its copies on that device.
-    pub(super) fn holder(&self, cow: DeviceNumber) -> Option<Arc<Member>> {
-        self.holders().find(|member| member.cow.number() == cow)
-    }
-
-    /// Whether one of its snapshots is being merged into it.
-    pub(super) fn merging(&self) -> Option<Arc<Member>> {
-        self.holders().find(|member| member.merges)
+    /// Admits one more hold on the snapshot on that device, if it may be; gives whose state it is to take over when it
+    /// is resumed. Source: the comments at `__find_snapshots_sharing_cow` in the kernel's dm-snap.c.
+    pub(super) fn admit(&self, cow: DeviceNumber, merges: bool) -> Result<Option<Arc<Member>>, &'static str> {
+        let sharing = self.members().iter().filter(|member| member.cow.number() == cow).count();
+        let (source, waiting) = self.pair(cow);
+        if sharing > 1 || waiting.is_some() {
+            return Err("another table has the same snapshot already and waits to take it over");
+        }
+        if merges && self.members().iter().any(|member| member.merges) {
+            return Err("another snapshot is being merged into it already");
+        }
+        Ok(source)
     }
 
     /// Says that a device passes writes to the origin.
@@ -66,34 +76,61 @@ impl Origin {
     }
 
     fn refresh(&self) {
-        let mut feeds: Vec<Arc<Member>> = self.holders().filter(|member| !member.merges).collect();
+        let fed = |member: &Arc<Member>| member.is_active() && member.is_valid() && !member.merges;
+        let mut feeds: Vec<Arc<Member>> = self.members().into_iter().filter(fed).collect();
         feeds.sort_by_key(|member| std::cmp::Reverse(member.core.chunk));
         self.feeds.store(Arc::new(feeds));
     }
 
-    /// Has the origin's writes reach a snapshot from now on, and takes its state from whoever had it. `take` says whether
-    /// a holder that is not suspended loses it too.
+    /// Has the origin's writes reach a snapshot from now on, and takes over the state that it was admitted to.
     ///
     /// # Errors
-    /// EINVAL when the state is another's that is not suspended; EBUSY when the origin's writes do not come to an end.
-    pub(super) fn activate(&self, member: &Arc<Member>, take: bool) -> Result<(), Fault> {
-        let cow = member.cow.number();
-        let source = self.holders().find(|other| other.cow.number() == cow && !Arc::ptr_eq(other, member));
-        if let Some(source) = &source
-            && !take
-            && !source.suspended.load(Ordering::SeqCst)
-        {
-            return Err(Fault::invalid(format!(
-                "another device has the snapshot on \"{}\": suspend it first, so that this one can take over",
-                member.cow.name()
-            )));
+    /// EINVAL when who has the state is not suspended, or is the one that asks; EBUSY when the origin's writes do not
+    /// come to an end.
+    pub(super) fn activate(&self, member: &Arc<Member>) -> Result<(), Fault> {
+        let cow = member.cow.name();
+        let (source, waiting) = self.pair(member.cow.number());
+        let source = source.filter(|_| waiting.is_some());
+        if let Some(source) = &source {
+            if Arc::ptr_eq(source, member) {
+                return Err(Fault::invalid(format!(
+                    "another table waits to take the snapshot on \"{cow}\" over: resume that, or clear it"
+                )));
+            }
+            if !source.suspended.load(Ordering::SeqCst) {
+                return Err(Fault::invalid(format!(
+                    "another device has the snapshot on \"{cow}\": suspend it first, so that this one can take over"
+                )));
+            }
         }
-        let mut change = || {
-            let _alone = self.steady.write().unwrap_or_else(PoisonError::into_inner);
+        self.change(member, || {
             if let Some(source) = &source {
-                source.lost.store(true, Ordering::SeqCst);
+                // What it has lost itself it cannot hand over.
+                member.lost.fetch_or(source.lost.swap(true, Ordering::SeqCst), Ordering::SeqCst);
             }
             member.active.store(true, Ordering::SeqCst);
+        })
+    }
+
+    /// The same where another process had all this at work before: of two that stand on one device one has it, and that
+    /// is the one that merges, if one does.
+    pub(super) fn restore(&self, member: &Arc<Member>) -> Result<(), Fault> {
+        let source = self.pair(member.cow.number()).0.filter(|source| !Arc::ptr_eq(source, member));
+        self.change(member, || {
+            match &source {
+                Some(source) if member.merges => source.lost.store(true, Ordering::SeqCst),
+                Some(_) => member.lost.store(true, Ordering::SeqCst),
+                None => {}
+            }
+            member.active.store(true, Ordering::SeqCst);
+        })
+    }
+
+    /// Changes who is fed while no write is under way.
+    fn change(&self, member: &Member, change: impl Fn()) -> Result<(), Fault> {
+        let mut change = || {
+            let _alone = self.steady.write().unwrap_or_else(PoisonError::into_inner);
+            change();
             self.refresh();
         };
         let passers: Vec<Arc<dyn Events>> = {

@@ -80,27 +80,15 @@ impl Target for Reading {
     }
 
     fn resume(&self) -> Result<(), Fault> {
-        let member = &self.0.member;
-        // One that has lost its state to another stays as it is: invalid.
-        if !member.lost.load(Ordering::SeqCst) {
-            self.0.origin.activate(member, false)?;
-        }
-        member.suspended.store(false, Ordering::SeqCst);
+        self.0.origin.activate(&self.0.member)?;
+        self.0.member.suspended.store(false, Ordering::SeqCst);
         Ok(())
     }
 
     fn restore(&self) -> Result<(), Fault> {
-        let member = &self.0.member;
-        // Of two that stand on one COW device the other was here first, or merges it.
-        if self
-            .0
-            .origin
-            .holder(member.cow.number())
-            .is_some_and(|holder| !std::sync::Arc::ptr_eq(&holder, member))
-        {
-            member.lost.store(true, Ordering::SeqCst);
-        }
-        self.resume()
+        self.0.origin.restore(&self.0.member)?;
+        self.0.member.suspended.store(false, Ordering::SeqCst);
+        Ok(())
     }
 
     fn read(&self, sector: Sectors, buffer: &mut [u8]) -> Result<(), Errno> {

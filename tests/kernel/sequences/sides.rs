@@ -124,7 +124,8 @@ pub(crate) trait Side {
             let state = self.ask(&Request::new(DeviceId::by_name(name), Command::DevStatus)).unwrap();
             let flags = state.flags.without(Flags::UEVENT_GENERATED);
             let (open, events, lines) = (state.open_count, state.event_nr, state.target_count);
-            writeln!(said, "  {name}: {flags:?}, opened {open}, events {events}, lines {lines}").unwrap();
+            let state = format!("{name}: {flags:?}, opened {open}, events {events}, lines {lines}");
+            writeln!(said, "  {}", comparable(state)).unwrap();
             let table = Flags::STATUS_TABLE;
             let asked =
                 [Flags::NONE, table, Flags::QUERY_INACTIVE_TABLE, Flags::QUERY_INACTIVE_TABLE | table];
