@@ -20,6 +20,8 @@ mod options;
 mod reports;
 #[path = "cli/sandbox.rs"]
 mod sandbox;
+#[path = "cli/snapshot.rs"]
+mod snapshot;
 #[path = "cli/state.rs"]
 mod state;
 #[path = "cli/stats.rs"]

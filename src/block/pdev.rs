@@ -46,6 +46,11 @@ pub trait PdevSource: Debug {
     /// The errno is what the kernel's dm_get_device gives: ENODEV for what is not there, EINVAL for the device under
     /// the table itself, EOVERFLOW for a number that no device can have.
     fn open(&mut self, name: &Text, writable: bool) -> Result<Arc<Pdev>, Fault>;
+
+    /// Makes sure that an opened device can be read and written by now, not only once the table is at work.
+    fn ready(&mut self, _pdev: &Pdev) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
 impl Pdev {

@@ -193,6 +193,11 @@ impl PdevSource for Opener<'_> {
         self.words.insert(key, pdev.clone());
         Ok(pdev)
     }
+
+    fn ready(&mut self, pdev: &Pdev) -> Result<(), Fault> {
+        let lower = self.mapper.with_number(pdev.number()).filter(|_| pdev.path().is_none());
+        lower.map_or(Ok(()), |lower| self.mapper.activate(&lower.name))
+    }
 }
 
 /// Opens a disk or a file and nothing else: to open a pipe would wait for its other end, and to open some character

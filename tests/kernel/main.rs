@@ -19,5 +19,6 @@ mod reports;
 mod script;
 mod secrets;
 mod sequences;
+mod snapshot;
 mod stats;
 mod udev;
