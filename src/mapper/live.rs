@@ -235,7 +235,8 @@ impl BlockDevice for Live {
 
     fn flush(&self) -> Result<(), Errno> {
         let _in_flight = self.gate.enter()?;
-        self.flush_held()
+        let asked = self.current.load().table.as_ref().map_or(Ok(()), |table| table.flush_asked());
+        asked.and(self.flush_held())
     }
 
     fn flush_failure(&self) -> Option<FlushFailure> {

@@ -73,6 +73,11 @@ impl LiveTable {
         Ok(Piece { target: line.target.as_ref(), sector: Sectors(from), mapping, skip, length })
     }
 
+    /// Tells every target that a client flushes. The first refusal is the flush's.
+    pub(super) fn flush_asked(&self) -> Result<(), Errno> {
+        self.lines.iter().map(|line| line.target.flush_asked()).fold(Ok(()), Result::and)
+    }
+
     /// Has every target and every disk bring what was written to stable storage. A failure does not keep the others from
     /// it: their data is no less awaited.
     pub(super) fn flush(&self) -> Result<(), Errno> {

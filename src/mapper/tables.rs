@@ -239,6 +239,7 @@ impl Mapper {
             shared: &self.shared,
             restores,
             events: events.clone(),
+            memory: &Text::new(),
             serves: self.serves,
         };
         (found.init)(&mut init)

@@ -5,7 +5,8 @@
 
 use super::{Events, Shared, TargetType};
 use crate::block::{Pdev, PdevSource};
-use crate::dm::{Fault, Sectors, Text};
+use crate::dm::{Errno, Fault, Sectors, Text};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Weak};
 
 /// A table line on its way to become a target.
@@ -29,6 +30,9 @@ pub struct Init<'a> {
     pub restores: bool,
     /// Where the target may tell of events, for as long as the device is there.
     pub events: Weak<dyn Events>,
+    /// What the same line's target knew before ([`Target::memory`](super::Target::memory)), in another process or
+    /// between its loading and its use; empty for a new one.
+    pub memory: &'a Text,
     /// Whether this process goes on serving the device, so that work in the background is worth beginning. A command
     /// that only looks at it does not.
     pub serves: bool,
@@ -75,11 +79,33 @@ impl Init<'_> {
         self.number(index, "sectors").map(Sectors)
     }
 
+    /// A position in sectors, as the kernel's `kstrtoull` has it: a `+` may stand in front. EINVAL.
+    pub fn offset(&self, index: usize) -> Result<Sectors, Fault> {
+        let word = self.word(index)?.as_bytes();
+        self.decimal(index, word.strip_prefix(b"+").unwrap_or(word), "sectors").map(Sectors)
+    }
+
     /// A 32-bit decimal number of `unit`s (a plural), as the kernel's `kstrtouint` has it: a `+` may stand in
     /// front. EINVAL.
     pub fn count(&self, index: usize, unit: &str) -> Result<u32, Fault> {
         let word = self.word(index)?.as_bytes();
         self.decimal(index, word.strip_prefix(b"+").unwrap_or(word), unit)
+    }
+
+    /// A 32-bit decimal number of `unit`s within a range, as the kernel's `dm_read_arg` has it: digits and nothing else.
+    /// EINVAL.
+    pub fn within(&self, index: usize, range: RangeInclusive<u32>, unit: &str) -> Result<u32, Fault> {
+        let number: u32 = self.decimal(index, self.word(index)?.as_bytes(), unit)?;
+        if range.contains(&number) {
+            return Ok(number);
+        }
+        let (first, last) = range.into_inner();
+        Err(self.refuse(index, &format!("{number} is not a number of {unit} from {first} to {last}")))
+    }
+
+    /// The same device as [`Init::pdev`] for a target whose refusal is EINVAL whatever is wrong with the device.
+    pub fn pdev_or_invalid(&mut self, index: usize) -> Result<Arc<Pdev>, Fault> {
+        self.pdev(index).map_err(|fault| Fault { errno: Errno::EINVAL, ..fault })
     }
 
     /// The device that an argument names, opened as the table needs it; the errno is the source's.

@@ -51,7 +51,7 @@ macro_rules! targets {
     };
 }
 
-targets! { snapshot(MERGE ORIGIN SNAPSHOT) zero striped linear error }
+targets! { unstriped switch snapshot(MERGE ORIGIN SNAPSHOT) zero striped linear error }
 
 /// A kind of mapping: what a table line may name, and how one is made.
 #[derive(Debug)]
@@ -145,12 +145,27 @@ pub trait Target: Debug + Send + Sync {
     /// written. By default there is none.
     fn upcall(&self) -> Option<&Pdev> {
         None
+    /// A client wants what was written to be on stable storage: may wait, refuse or note it. Comes before
+    /// [`Target::flush`], and not where the mapper flushes for itself, as to suspend. By default nothing.
+    /// The client's flush fails with it; what is under the other targets is flushed all the same.
+    fn flush_asked(&self) -> Result<(), Errno> {
+        Ok(())
     }
 
     /// Brings what it keeps of finished writes to its devices, which are flushed after it. By default nothing.
     fn flush(&self) -> Result<(), Errno> {
         Ok(())
     }
+
+    /// What it has learned that neither its arguments nor its devices hold, for [`Init::memory`] of the next process that
+    /// makes it: the kernel's targets live as long as their table, and a command does not. By default nothing.
+    fn memory(&self) -> Text {
+        Text::new()
+    }
+
+    /// Its table is gone for good: the device is removed, or the table was replaced or cleared. A process that merely
+    /// ends does not say so. By default nothing.
+    fn retire(&self) {}
 
     /// Fills the buffer, whole sectors, from `sector` on: required of who answers [`Mapping::Handle`] to a read.
     fn read(&self, _sector: Sectors, _buffer: &mut [u8]) -> Result<(), Errno> {

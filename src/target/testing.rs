@@ -28,6 +28,7 @@ impl Disks {
         let target = find(&line.target).unwrap();
         (target.init)(&mut Init {
             events: Weak::<Silence>::new(),
+            memory: &Text::new(),
             serves: false,
             restores: false,
             shared: &Shared::default(),
