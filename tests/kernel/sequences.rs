@@ -12,10 +12,15 @@
 //! `RDMSETUP_SEED=N` plays the sequence that a failure names, and that one alone; `RDMSETUP_SEQUENCES=N` plays that many
 //! in place of 200, from a seed that changes from run to run. [`BUDGET`] ends a run early, which is told.
 
+mod delay;
+mod dust;
+mod flakey;
 mod linear;
 mod sides;
 mod snapshot;
 mod striped;
+mod switch;
+mod unstriped;
 
 use crate::guest::{self, DISK_A, DISK_B};
 use rdmsetup::dm::{Errno, Flags};
