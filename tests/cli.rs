@@ -14,6 +14,8 @@ mod data;
 mod decode;
 #[path = "cli/devices.rs"]
 mod devices;
+#[path = "cli/guide.rs"]
+mod guide;
 #[path = "cli/options.rs"]
 mod options;
 #[path = "cli/reports.rs"]

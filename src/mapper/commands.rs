@@ -154,6 +154,7 @@ impl Mapper {
 
     /// Takes a device away, with its tables, and what stood under it only until it was closed.
     fn forget(&mut self, name: &Text) {
+        self.retire_all(name);
         if let Some(device) = self.devices.remove(name) {
             device.live.detach();
         }
@@ -170,6 +171,7 @@ impl Mapper {
             let closed =
                 due.filter(|device| self.open_count(device) == 0).map(|device| device.name.clone()).next();
             let Some(name) = closed else { break };
+            self.retire_all(&name);
             if let Some(device) = self.devices.remove(&name) {
                 device.live.detach();
             }

@@ -3,6 +3,7 @@
 use super::live::Live;
 use super::live_table::LiveTable;
 use super::stored::Slots;
+use super::stored::{Slots, StoredTable};
 use super::suspend::Suspending;
 use super::{MAJOR, VERSION};
 use crate::dm::{DeviceId, DeviceNumber, Flags, Geometry, Reply, ReplyBody, Request, Slot, Text};
@@ -57,6 +58,19 @@ impl Device {
         }
     }
 
+    /// What the targets of its active table have learned.
+    pub(super) fn memory(&self) -> Vec<Text> {
+        let stored = || self.slots.active.as_ref().map(|table| table.memory.clone()).unwrap_or_default();
+        self.live.table().map_or_else(stored, |table| table.memory())
+    }
+
+    /// Whether anything of it differs from what was saved, though no request has changed it: I/O does that too.
+    pub(super) fn has_moved(&self) -> bool {
+        let learned =
+            |saved: &StoredTable| self.live.table().is_some_and(|table| table.memory() != saved.memory);
+        self.live.event_nr() != self.saved_event_nr || self.slots.active.as_ref().is_some_and(learned)
+    }
+
     /// Its number.
     pub(super) fn number(&self) -> DeviceNumber {
         DeviceNumber::new(MAJOR, self.minor)
@@ -101,7 +115,7 @@ impl Device {
             flags,
             open_count,
             event_nr: self.live.event_nr(),
-            target_count: asked.map_or(0, super::stored::StoredTable::target_count),
+            target_count: asked.map_or(0, StoredTable::target_count),
             body: ReplyBody::None,
         }
     }

@@ -3,6 +3,7 @@
 use super::pieces::Piece;
 use crate::block::{Allocation, BlockDevice, FlushFailure, Pdev};
 use crate::dm::{Bytes, DeviceNumber, Errno, SECTOR_SIZE, Sectors};
+use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors, Text};
 use crate::target::{Operation, Target};
 use std::sync::Arc;
 
@@ -71,6 +72,17 @@ impl LiveTable {
         }
         let length = (served * SECTOR_SIZE - skip).min(length);
         Ok(Piece { target: line.target.as_ref(), sector: Sectors(from), mapping, skip, length })
+    }
+
+    /// What each target has learned; empty when none has.
+    pub(super) fn memory(&self) -> Vec<Text> {
+        let memory: Vec<Text> = self.lines.iter().map(|line| line.target.memory()).collect();
+        if memory.iter().all(|text| text.is_empty()) { Vec::new() } else { memory }
+    }
+
+    /// Tells every target that the table is gone for good.
+    pub(super) fn retire(&self) {
+        self.lines.iter().for_each(|line| line.target.retire());
     }
 
     /// Tells every target that a client flushes. The first refusal is the flush's.

@@ -22,6 +22,7 @@ mod live_table;
 mod lookup;
 mod pdevs;
 mod pieces;
+mod retire;
 mod saved;
 mod service;
 mod state_dir;
@@ -91,7 +92,6 @@ impl Mapper {
 
     /// Whether there is something to save.
     pub fn is_changed(&self) -> bool {
-        // Events come from I/O too, which no request told of.
-        self.changed || self.devices.values().any(|device| device.live.event_nr() != device.saved_event_nr)
+        self.changed || self.devices.values().any(Device::has_moved)
     }
 }

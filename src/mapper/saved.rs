@@ -50,6 +50,9 @@ struct SavedTable {
     read_only: bool,
     deps: Vec<String>,
     lines: Vec<String>,
+    /// What the lines' targets have learned; left out when they have learned nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    memory: Vec<String>,
 }
 
 /// A saved state that makes no sense: what, and in which device.
@@ -164,12 +167,12 @@ fn save_device(device: &Device) -> SavedDevice {
         deferred_remove: device.deferred_remove,
         was_loaded: device.was_loaded,
         geometry: [cylinders, heads, sectors, start],
-        active: device.slots.active.as_ref().map(save_table),
-        inactive: device.slots.inactive.as_ref().map(save_table),
+        active: device.slots.active.as_ref().map(|table| save_table(table, &device.memory())),
+        inactive: device.slots.inactive.as_ref().map(|table| save_table(table, &table.memory)),
     }
 }
 
-fn save_table(table: &StoredTable) -> SavedTable {
+fn save_table(table: &StoredTable, memory: &[Text]) -> SavedTable {
     let line = |line: &Line| {
         format!("{} {} {} {}", line.start, line.length, escape(&line.target), escape(&line.params))
     };
@@ -177,6 +180,7 @@ fn save_table(table: &StoredTable) -> SavedTable {
         read_only: table.read_only,
         deps: table.deps.iter().map(ToString::to_string).collect(),
         lines: table.table.lines.iter().map(line).collect(),
+        memory: memory.iter().map(escape).collect(),
     }
 }
 
@@ -228,7 +232,8 @@ fn restore_table(saved: &SavedTable) -> Result<StoredTable, StateError> {
     if lines.is_empty() {
         return Err(StateError("a table has no lines".into()));
     }
-    Ok(StoredTable { table: Table { lines }, read_only: saved.read_only, deps })
+    let memory = saved.memory.iter().map(|text| unescape(text)).collect::<Result<_, _>>()?;
+    Ok(StoredTable { table: Table { lines }, read_only: saved.read_only, deps, memory })
 }
 
 fn restore_line(text: &str) -> Result<Option<Line>, StateError> {

@@ -15,6 +15,8 @@ pub(super) struct StoredTable {
     pub(super) read_only: bool,
     /// The disks under it, in the order in which the driver tells them.
     pub(super) deps: Vec<DeviceNumber>,
+    /// What each line's target has learned, as it was last told; empty when none has.
+    pub(super) memory: Vec<Text>,
 }
 
 impl StoredTable {

@@ -74,6 +74,7 @@ impl Mapper {
         let name = self.find(&request.device)?;
         let id = DeviceId::by_name(name.clone());
         let mut swapped_out = None;
+        let mut old = None;
         if self.device(&id)?.slots.inactive.is_some() {
             let device = self.device_mut(&id)?;
             let waiting = if device.suspended { None } else { device.drain(false)? };
@@ -81,6 +82,8 @@ impl Mapper {
                 return Ok(Outcome::Waiting(device.number(), waiting));
             }
             swapped_out = self.swap(&name)?;
+            old = self.leaving(&name);
+            self.swap(&name)?;
         }
         self.activate_if_serving(&name)?;
         let device = self.device_mut(&id)?;
@@ -101,6 +104,10 @@ impl Mapper {
         device.live.release();
         // Not before: the new table's targets may have taken over from it.
         drop(swapped_out);
+        // After the new one has begun, as in the kernel.
+        if let Some(old) = old {
+            old.retire();
+        }
         self.settle();
         self.reply(&name, request).map(Outcome::Reply)
     }
@@ -117,6 +124,7 @@ impl Mapper {
                 .build_among_others(name, &table.table.lines, table.read_only)
                 .map(|(live, _, _)| Arc::new(live)),
         };
+        let built = self.build_stored(name, &table);
         let device = self.device_mut(&id)?;
         let live = built.inspect_err(|_| device.cancel_suspend())?;
         let old = device.live.table();
@@ -132,6 +140,7 @@ impl Mapper {
         device.slots.inactive = None;
         device.loaded = None;
         live.check_limits()?;
+        live.check_limits().inspect_err(|_| live.retire())?;
         device.read_only = table.read_only;
         device.live.attach(live, table.read_only);
         device.slots.active = Some(table);

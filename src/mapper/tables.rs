@@ -16,11 +16,20 @@ use crate::dm::{
 use crate::target::{self, Events, Init, Target};
 use std::sync::{Arc, Weak};
 
+/// What a line is made a target with.
+struct Making<'a> {
+    memory: Option<&'a Text>,
+    read_only: bool,
+    pdevs: &'a mut dyn PdevSource,
+    events: &'a Weak<dyn Events>,
+}
+
 impl Mapper {
     pub(super) fn load(&mut self, request: &Request, table: &Table) -> Result<Reply, Fault> {
         let name = self.find(&request.device)?;
         let read_only = request.flags.contains(Flags::READONLY);
         let (live, deps, pdevs) = self.build_among_others(&name, &table.lines, read_only)?;
+        let (live, deps, pdevs) = self.build(&name, &table.lines, read_only, &[])?;
         let device = self.device_mut(&DeviceId::by_name(name.clone()))?;
         if !device.was_loaded {
             live.check_limits()?;
@@ -34,8 +43,12 @@ impl Mapper {
         device.slots.inactive =
             Some(StoredTable { table: Table { lines: lines.collect() }, read_only, deps });
         device.loaded = Some(Arc::new(live)).filter(|table| !table.upcalls().is_empty());
+        let table = Table { lines: lines.collect() };
+        let replaced =
+            device.slots.inactive.replace(StoredTable { table, read_only, deps, memory: live.memory() });
         device.was_loaded = true;
         self.pdevs = pdevs;
+        self.retire_stored(&name, replaced.as_ref());
         self.settle();
         self.reply(&name, request)
     }
@@ -44,7 +57,9 @@ impl Mapper {
         let device = self.device_mut(&request.device)?;
         device.slots.inactive = None;
         device.loaded = None;
+        let cleared = device.slots.inactive.take();
         let name = device.name.clone();
+        self.retire_stored(&name, cleared.as_ref());
         // The reply counts what is open while the old table still is, as the kernel's does; only its own device is told.
         let reply = self.reply(&name, request)?;
         self.settle();
@@ -149,6 +164,28 @@ impl Mapper {
         self.device(id).map(|device| device.suspended)
     }
 
+    /// Makes the targets of a device's active table, and of the devices under it, where they are not made yet.
+    pub(super) fn activate(&self, name: &Text) -> Result<(), Fault> {
+        let Some(device) = self.devices.get(name) else { return Ok(()) };
+        let Some(table) = device.slots.active.as_ref() else { return Ok(()) };
+        for lower in table.deps.iter().filter_map(|dev| self.with_number(*dev)) {
+            self.activate(&lower.name)?;
+        }
+        if device.live.table().is_none() {
+            let live = Arc::new(self.build_stored(name, table)?);
+            if !device.suspended {
+                resume_targets(&live)?;
+            }
+            device.live.attach(live, device.read_only);
+        }
+        Ok(())
+    }
+
+    /// Has a server make all targets before their I/O comes; a command makes those that it needs.
+    pub(super) fn activate_if_serving(&self, name: &Text) -> Result<(), Fault> {
+        if self.serves { self.activate(name) } else { Ok(()) }
+    }
+
     /// A table of the device with its targets made; those of the active one stay, for the next to ask.
     fn live_table(&self, device: &Device, slot: Slot, table: &StoredTable) -> Result<Arc<LiveTable>, Fault> {
         let mut made = None;
@@ -162,7 +199,13 @@ impl Mapper {
         match made {
             Some(made) => Ok(made),
             None => Ok(Arc::new(self.build(&device.name, &table.table.lines, table.read_only, true)?.0)),
+            None => Ok(Arc::new(self.build_stored(&device.name, table)?)),
         }
+    }
+
+    /// A table that was loaded before, with its targets made.
+    pub(super) fn build_stored(&self, device: &Text, table: &StoredTable) -> Result<LiveTable, Fault> {
+        self.build(device, &table.table.lines, table.read_only, &table.memory).map(|(live, _, _)| live)
     }
 
     /// Makes a table's targets: the checks that each line must pass, in the kernel's order (`dm_table_add_target`), then
@@ -173,6 +216,7 @@ impl Mapper {
         lines: &[Line],
         read_only: bool,
         restores: bool,
+        memory: &[Text],
     ) -> Result<(LiveTable, Vec<DeviceNumber>, Pdevs), Fault> {
         if lines.is_empty() {
             return Err(Fault::invalid("the table has no lines"));
@@ -194,6 +238,8 @@ impl Mapper {
             let target = self
                 .make_target(line, end, read_only, &mut opener, &events, restores)
                 .map_err(|fault| fault.at_line(index))?;
+            let made = Making { memory: memory.get(index), read_only, pdevs: &mut opener, events: &events };
+            let target = self.make_target(line, end, made).map_err(|fault| fault.at_line(index))?;
             end = Sectors(line.start.0 + line.length.0);
             built.push(LiveLine { start: line.start, length: line.length, target });
         }
@@ -211,6 +257,7 @@ impl Mapper {
         events: &Weak<dyn Events>,
         restores: bool,
     ) -> Result<Box<dyn Target>, Fault> {
+    fn make_target(&self, line: &Line, end: Sectors, making: Making<'_>) -> Result<Box<dyn Target>, Fault> {
         let Line { start, length, target, params } = line;
         if *length == Sectors::ZERO {
             return Err(Fault::invalid("the line maps no sectors: its length is 0"));
@@ -229,6 +276,7 @@ impl Mapper {
             )));
         }
         let arguments = params.words();
+        let nothing = Text::new();
         let mut init = Init {
             target: found,
             start: *start,
@@ -240,6 +288,10 @@ impl Mapper {
             restores,
             events: events.clone(),
             memory: &Text::new(),
+            read_only: making.read_only,
+            pdevs: making.pdevs,
+            events: making.events.clone(),
+            memory: making.memory.unwrap_or(&nothing),
             serves: self.serves,
         };
         (found.init)(&mut init)

@@ -51,7 +51,7 @@ macro_rules! targets {
     };
 }
 
-targets! { dust flakey delay unstriped switch snapshot(MERGE ORIGIN SNAPSHOT) zero striped linear error }
+targets! { log_writes dust flakey delay unstriped switch snapshot(MERGE ORIGIN SNAPSHOT) zero striped linear error }
 
 /// A kind of mapping: what a table line may name, and how one is made.
 #[derive(Debug)]

@@ -39,9 +39,12 @@ fn init(init: &mut Init<'_>) -> Result<Box<dyn Target>, Fault> {
     let width = divided(init, count, chunk)?;
     refuse_miscounted(init, count)?;
     let mut stripes = Vec::new();
+    let memory = init.memory.to_string();
+    let mut errors = memory.split(' ').map(|word| word.parse().unwrap_or(0));
     for index in (2..init.arguments.len()).step_by(2) {
         let offset = init.sectors(index + 1)?;
-        stripes.push(Stripe { pdev: init.pdev(index)?, offset, errors: AtomicU32::new(0) });
+        let errors = AtomicU32::new(errors.next().unwrap_or(0));
+        stripes.push(Stripe { pdev: init.pdev(index)?, offset, errors });
     }
     Ok(Box::new(Striped { stripes, chunk, width }))
 }
@@ -115,6 +118,16 @@ impl Target for Striped {
             .iter()
             .map(|stripe| Used { pdev: &stripe.pdev, start: stripe.offset, length: self.width })
             .collect()
+    }
+
+    /// The errors of each stripe, once there are any.
+    fn memory(&self) -> Text {
+        let errors: Vec<u32> =
+            self.stripes.iter().map(|stripe| stripe.errors.load(Ordering::Relaxed)).collect();
+        if errors.iter().all(|errors| *errors == 0) {
+            return Text::new();
+        }
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ").into()
     }
 
     fn end_io(&self, pdev: &Pdev, errno: Errno) -> bool {
@@ -214,8 +227,10 @@ mod tests {
         let bad = Arc::clone(target.pdevs()[0].pdev);
         assert!(!target.end_io(&bad, Errno::EOPNOTSUPP));
         assert_eq!(target.status(&numbers), "3 7:0 7:1 7:0 1 AAA");
+        assert_eq!(target.memory(), "");
         let events = (0..20).filter(|_| target.end_io(&bad, Errno::EIO)).count();
         assert_eq!((events, target.status(&numbers)), (14, "3 7:0 7:1 7:0 1 DAD".into()));
+        assert_eq!(target.memory(), "20 0 20");
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! To add a target, write `sequences/NAME.rs` with a type that implements [`Kind`] (its devices and their tables, most
 //! often all that is needed) and a test that calls [`run`], and add its name to the list of modules below. In a table `A`
 //! and `B` stand for the disks, of [`DISK_SECTORS`] sectors each, and `@NAME` for another device of the sequence; status
-//! and table lines are compared with the same words in them. What cannot be equal, since it is a matter of time, is made
+//! and table lines are compared with the same words in them. No two parts of a table may lie on the same sectors: the
+//! kernel sends the parts of one request off together, and which comes last is chance. What cannot be equal, since it is a matter of time, is made
 //! comparable by [`Kind::comparable`], which says why.
 //!
 //! `RDMSETUP_SEED=N` plays the sequence that a failure names, and that one alone; `RDMSETUP_SEQUENCES=N` plays that many
@@ -16,6 +17,7 @@ mod delay;
 mod dust;
 mod flakey;
 mod linear;
+mod log_writes;
 mod sides;
 mod snapshot;
 mod striped;
@@ -92,6 +94,8 @@ pub(crate) struct Device {
     pub(crate) io: bool,
     /// Whether it stays as it is made: neither suspended nor reloaded.
     pub(crate) fixed: bool,
+    /// Whether it is only there for the others: the sequence leaves it as it is.
+    pub(crate) is_below: bool,
 }
 
 impl Device {
@@ -102,6 +106,7 @@ impl Device {
     /// A device that is only there for others to stand on.
     pub(crate) fn below(name: &'static str, table: impl Into<String>) -> Self {
         Self { name, table: table.into(), io: false, fixed: true }
+        Self { name, table: table.into(), is_below: false }
     }
 }
 
@@ -140,16 +145,51 @@ pub(crate) trait Kind {
 /// One step of a sequence; `device` counts from 0, positions and lengths are sectors.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Read { device: usize, at: u64, length: u64 },
-    Write { device: usize, at: u64, length: u64, fill: u64 },
-    Discard { device: usize, at: u64, length: u64 },
-    Zero { device: usize, at: u64, length: u64 },
-    Flush { device: usize },
-    Message { device: usize, sector: u64, words: String },
-    Suspend { device: usize, flags: Flags },
-    Resume { device: usize },
-    Load { device: usize, table: String },
-    Clear { device: usize },
+    Read {
+        device: usize,
+        at: u64,
+        length: u64,
+    },
+    Write {
+        device: usize,
+        at: u64,
+        length: u64,
+        fill: u64,
+    },
+    Discard {
+        device: usize,
+        at: u64,
+        length: u64,
+    },
+    Zero {
+        device: usize,
+        at: u64,
+        length: u64,
+    },
+    Flush {
+        device: usize,
+    },
+    Message {
+        device: usize,
+        sector: u64,
+        words: String,
+    },
+    Suspend {
+        device: usize,
+        flags: Flags,
+    },
+    Resume {
+        device: usize,
+    },
+    Load {
+        device: usize,
+        table: String,
+    },
+    Clear {
+        device: usize,
+    },
+    /// The devices are flushed, the mapper's process ends, and the next one goes on from what was saved.
+    Restart,
 }
 
 /// Plays the sequences of a kind in a guest; `name` is the test's full name.
@@ -185,6 +225,8 @@ fn play(kind: &dyn Kind, seed: u64) {
     kind.prepare(&mut disks, &devices);
     let mut sides: [Box<dyn Side>; 2] =
         [Box::new(KernelSide::new(&disks)), Box::new(MapperSide::new(&disks))];
+    eprintln!("seed {seed}");
+    let is_replay = env::var(COUNT).is_ok_and(|count| count == "1");
     let mut told = vec![format!("seed {seed}: {devices:#?}")];
     for side in &mut sides {
         side.make(&devices);
@@ -194,6 +236,10 @@ fn play(kind: &dyn Kind, seed: u64) {
     for _ in 0..rng.within(10, 50) {
         let Some(step) = next(kind, &mut rng, &devices, &suspended, sides[1].as_ref()) else { continue };
         told.push(format!("{step:?}"));
+        if is_replay {
+            // A step that does not end is the last one shown.
+            eprintln!("{step:?}");
+        }
         let [theirs, ours] = &mut sides;
         let expected = theirs.perform(&step);
         if matches!(step, Step::Discard { .. }) && expected == Err(Errno::EOPNOTSUPP) {
@@ -235,12 +281,15 @@ fn next(
     let device = usize::try_from(rng.below(devices.len() as u64)).unwrap();
     // A request for a device above one that is suspended waits too.
     let size = side.sectors(device);
-    let can_wait = suspended.contains(&true) || !devices[device].io || size == 0;
+    let can_wait = suspended.contains(&true) || size == 0;
     let range = |rng: &mut Rng, longest: u64| {
         let at = rng.below(size.max(1));
         (at, rng.within(1, longest.min(size - at).max(1)))
     };
     let long = if rng.chance(1, 4) { 128 } else { 16 };
+    if devices[device].is_below {
+        return None;
+    }
     match rng.below(100) {
         0..70 if can_wait => None,
         84.. if devices[device].fixed => None,
@@ -267,8 +316,9 @@ fn next(
             Some(Step::Suspend { device, flags })
         }
         88..94 => Some(Step::Resume { device }),
-        94..99 => Some(Step::Load { device, table: kind.reload(rng, &devices[device]) }),
-        _ => Some(Step::Clear { device }),
+        94..97 => Some(Step::Load { device, table: kind.reload(rng, &devices[device]) }),
+        97 => Some(Step::Clear { device }),
+        _ => (!suspended.contains(&true)).then_some(Step::Restart),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `linear`, with `zero` and `error` beside it.
 
-use super::{DISK_SECTORS, Device, Kind, Rng, run};
+use super::{Device, Kind, Rng, run};
 
 struct Linear;
 
@@ -9,13 +9,13 @@ impl Linear {
     fn table(rng: &mut Rng) -> String {
         let mut start = 0;
         let mut lines = Vec::new();
-        for _ in 0..rng.within(1, 4) {
+        for part in 0..rng.within(1, 4) {
             let length = rng.within(1, 200);
             lines.push(match rng.below(8) {
                 0 => format!("{start} {length} zero"),
                 1 => format!("{start} {length} error"),
                 _ => {
-                    let at = rng.below(DISK_SECTORS - length + 1);
+                    let at = part * 250 + rng.below(50);
                     format!("{start} {length} linear {} {at}", rng.pick(&["A", "B"]))
                 }
             });

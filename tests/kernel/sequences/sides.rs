@@ -9,7 +9,7 @@ use rdmsetup::block::BlockDevice;
 use rdmsetup::dm::{
     Bytes, Command, DeviceId, DeviceNumber, Errno, Flags, Reply, ReplyBody, Request, Sectors, SourceTable,
 };
-use rdmsetup::mapper::{self, Mapper, Outcome, Volume};
+use rdmsetup::mapper::{self, Mapper, Outcome, State, Volume};
 use rdmsetup::sys::blockdev;
 use std::fmt::Write;
 use std::fs::{self, File, OpenOptions};
@@ -112,9 +112,17 @@ pub(crate) trait Side {
                 Request::new(id(self, *device), load)
             }
             Step::Clear { device } => Request::new(id(self, *device), Command::TableClear),
+            Step::Restart => return self.restart(),
         };
         let body = self.ask(&request)?.body;
         Ok(if let ReplyBody::Message(Some(answer)) = body { answer.into_bytes() } else { Vec::new() })
+    }
+
+    /// Flushes every device; the mapper also ends its process and begins another.
+    fn restart(&mut self) -> Given {
+        let devices = 0..self.names().len();
+        let flushed: Vec<_> = devices.map(|device| self.flush(device)).collect();
+        Ok(format!("{flushed:?}").into_bytes())
     }
 
     /// All that is said of the devices.
@@ -372,5 +380,15 @@ impl Side for MapperSide {
 
     fn paths(&self) -> Flags {
         Flags::PATHS
+    }
+
+    fn restart(&mut self) -> Given {
+        let flushed: Vec<_> = self.volumes.iter().map(|volume| volume.flush()).collect();
+        self.volumes.clear();
+        let saved = State::parse(&self.mapper.state().to_bytes()).unwrap();
+        self.mapper = Mapper::restore(&saved).unwrap();
+        self.mapper.serve();
+        (0..self.names.len()).for_each(|device| self.open(device));
+        Ok(format!("{flushed:?}").into_bytes())
     }
 }

@@ -17,7 +17,7 @@ impl Striped {
 
 impl Kind for Striped {
     fn devices(&self, rng: &mut Rng) -> Vec<Device> {
-        let low = "0 700 linear B 300\n700 8 error\n708 20 linear A 1000";
+        let low = "0 200 linear A 600\n200 200 linear B 600\n400 8 error\n408 200 linear B 800";
         vec![Device::new("low", low), Device::new("vol", Self::table(rng))]
     }
 

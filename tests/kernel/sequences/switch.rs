@@ -1,16 +1,16 @@
 //! `switch`, with mappings that change while it is used.
 
-use super::{DISK_SECTORS, Device, Kind, Rng, run};
+use super::{Device, Kind, Rng, run};
 
 struct Switch;
 
-const LENGTH: u64 = 300;
+const LENGTH: u64 = 200;
 
 impl Switch {
     fn table(rng: &mut Rng) -> String {
         let (paths, region) = (rng.within(1, 5), *rng.pick(&[1, 3, 8, 16, 128]));
-        let path = |rng: &mut Rng| format!(" {} {}", rng.pick(&["A", "B"]), rng.below(DISK_SECTORS - LENGTH));
-        let paths: Vec<String> = (0..paths).map(|_| path(rng)).collect();
+        let path = |path| format!(" {} {}", rng.pick(&["A", "B"]), path * LENGTH + rng.below(4));
+        let paths: Vec<String> = (0..paths).map(path).collect();
         format!("0 {LENGTH} switch {} {region} 0{}", paths.len(), paths.concat())
     }
 }
