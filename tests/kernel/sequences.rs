@@ -13,6 +13,7 @@
 //! `RDMSETUP_SEED=N` plays the sequence that a failure names, and that one alone; `RDMSETUP_SEQUENCES=N` plays that many
 //! in place of 200, from a seed that changes from run to run. [`BUDGET`] ends a run early, which is told.
 
+mod arguments;
 mod delay;
 mod dust;
 mod flakey;
