@@ -133,13 +133,14 @@ impl Live {
 
     /// Does `each` for every part of a range, in order; what a target calls an event becomes one.
     ///
-    /// As in the kernel, which sends all parts off before it hears of any, a failed part keeps no other from being done.
-    /// The first failure is the request's.
+    /// As in the kernel, which sends all parts off before it hears of any, a failed part keeps no other from being done,
+    /// unless it `stops` the walk. The first failure is the request's.
     fn walk(
         &self,
         operation: Operation,
         at: Bytes,
         length: u64,
+        stops: bool,
         mut each: impl FnMut(&Piece<'_>) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
         let _in_flight = self.gate.enter()?;
@@ -157,6 +158,9 @@ impl Live {
                 self.signal_event();
             }
             result = result.and(done);
+            if stops {
+                result?;
+            }
             at += piece.length;
         }
         result
@@ -189,7 +193,7 @@ impl BlockDevice for Live {
     fn read_at(&self, buffer: &mut [u8], at: Bytes) -> Result<(), Errno> {
         let length = buffer.len() as u64;
         let mut rest = buffer;
-        self.walk(Operation::Read, at, length, |piece| {
+        self.walk(Operation::Read, at, length, false, |piece| {
             let now = rest.split_off_mut(..piece.bytes()?).ok_or(Errno::EIO)?;
             piece.read(now)
         })
@@ -197,18 +201,18 @@ impl BlockDevice for Live {
 
     fn write_at(&self, data: &[u8], at: Bytes) -> Result<(), Errno> {
         let mut rest = data;
-        self.walk(Operation::Write, at, data.len() as u64, |piece| {
+        self.walk(Operation::Write, at, data.len() as u64, false, |piece| {
             let now = rest.split_off(..piece.bytes()?).ok_or(Errno::EIO)?;
             piece.write(now)
         })
     }
 
     fn discard(&self, at: Bytes, length: Bytes) -> Result<(), Errno> {
-        self.walk(Operation::Discard, at, length.0, |piece| piece.discard())
+        self.walk(Operation::Discard, at, length.0, false, |piece| piece.discard())
     }
 
     fn write_zeroes(&self, at: Bytes, length: Bytes, may_unmap: bool) -> Result<(), Errno> {
-        self.walk(Operation::WriteZeroes, at, length.0, |piece| piece.write_zeroes(may_unmap))
+        self.walk(Operation::WriteZeroes, at, length.0, false, |piece| piece.write_zeroes(may_unmap))
     }
 
     fn extents(&self, access: Access, at: Bytes, length: Bytes, visit: &mut Visit<'_>) -> Result<(), Errno> {
@@ -216,7 +220,8 @@ impl BlockDevice for Live {
             Access::Read => Operation::Read,
             Access::Write => Operation::Write,
         };
-        self.walk(operation, at, length.0, |piece| {
+        // A visitor that has failed is not to be shown what follows.
+        self.walk(operation, at, length.0, true, |piece| {
             let length = Bytes(piece.length);
             match piece.mapping {
                 Mapping::Remap { pdev, sector, .. } => {
