@@ -150,18 +150,20 @@ impl Live {
         }
         let table = current.table.as_ref().ok_or(Errno::EIO)?;
         let end = at.0.checked_add(length).ok_or(Errno::EIO)?;
-        let (mut at, mut result) = (at.0, Ok(()));
+        let (mut at, mut result, mut is_event) = (at.0, Ok(()), false);
         while at < end {
             let piece = table.piece(operation, at, end - at)?;
             let done = each(&piece);
-            if done.is_err_and(|errno| piece.is_event(errno)) {
-                self.signal_event();
-            }
+            is_event |= done.is_err_and(|errno| piece.is_event(errno));
             result = result.and(done);
-            if stops {
-                result?;
+            if stops && result.is_err() {
+                break;
             }
             at += piece.length;
+        }
+        // One, however many parts have failed: in the kernel too they are one piece of work that waits to be done.
+        if is_event {
+            self.signal_event();
         }
         result
     }

@@ -94,7 +94,13 @@ impl Mapper {
     pub fn saved(&mut self) {
         self.generation = self.generation.wrapping_add(1);
         self.changed = false;
-        self.devices.values_mut().for_each(|device| device.saved_event_nr = device.live.event_nr());
+        for device in self.devices.values_mut() {
+            device.saved_event_nr = device.live.event_nr();
+            let memory = device.memory();
+            if let Some(active) = &mut device.slots.active {
+                active.memory = memory;
+            }
+        }
     }
 
     /// Its state could not be saved after all.

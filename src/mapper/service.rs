@@ -42,6 +42,8 @@ impl Mapper {
                 table.lines.iter().for_each(|line| line.target.presuspend());
             }
             device.live.shut();
+            // What targets keep until a client flushes has no later. Nobody waits for the answer of one that fails it.
+            let _ = table.flush_asked();
             let kept = if device.suspended { Ok(()) } else { postsuspend(&table) };
             if let Err(errno) = device.live.flush_held().and(kept) {
                 failed.push((device.name.clone(), Fault::new(errno, format!("cannot flush it: {errno}"))));

@@ -1,8 +1,8 @@
 //! `dust`: blocks that cannot be read until they are written, added and removed by messages.
 
 use super::{Init, Mapping, Operation, Target, TargetType, Used};
-use crate::block::Pdev;
-use crate::dm::{Errno, Fault, SECTOR_SIZE, Sectors, Text, Version};
+use crate::block::{BlockDevice, Pdev};
+use crate::dm::{Bytes, Errno, Fault, SECTOR_SIZE, Sectors, Text, Version};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -71,15 +71,17 @@ impl Disk {
         disk
     }
 
-    /// Whether an operation on a block fails; a write that does not has mended it.
-    fn judge(&mut self, operation: Operation, block: u64) -> Result<(), Errno> {
+    /// Whether a block is bad, and treated so.
+    fn is_bad(&self, block: u64) -> bool {
+        self.fails && self.bad.contains_key(&block)
+    }
+
+    /// A block is written: that mends it, unless it is to fail.
+    fn write(&mut self, block: u64) -> Result<(), Errno> {
         if !self.fails {
             return Ok(());
         }
         let Some(writes) = self.bad.get_mut(&block) else { return Ok(()) };
-        if operation == Operation::Read {
-            return Err(Errno::EIO);
-        }
         if *writes > 0 {
             *writes -= 1;
             return Err(Errno::EIO);
@@ -161,6 +163,13 @@ fn number(word: &Text) -> Result<u64, String> {
 }
 
 impl Dust {
+    /// Where on the disk a sector of the line is, for who writes there: that mends its block, or fails.
+    fn mend(&self, sector: Sectors) -> Result<Bytes, Errno> {
+        let sector = self.offset.checked_add(sector).ok_or(Errno::EIO)?;
+        self.disk().write(sector.0 / self.block)?;
+        sector.to_bytes().ok_or(Errno::EIO)
+    }
+
     fn disk(&self) -> MutexGuard<'_, Disk> {
         self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -177,7 +186,6 @@ impl Dust {
 }
 
 impl Target for Dust {
-    /// Counts failing writes down and mends what is written, so it is to be asked once for each request.
     fn strategy(&self, operation: Operation, sector: Sectors, length: Sectors) -> Mapping<'_> {
         let length = match operation {
             // The kernel cuts requests at the blocks of the line, and looks at the disk's block of their first sector;
@@ -190,9 +198,11 @@ impl Target for Dust {
         let Some(sector) = self.offset.checked_add(sector) else {
             return Mapping::Fail { errno: Errno::EIO, length };
         };
-        match self.disk().judge(operation, sector.0 / self.block) {
-            Ok(()) => Mapping::Remap { pdev: &self.pdev, sector, length },
-            Err(errno) => Mapping::Fail { errno, length },
+        match (self.disk().is_bad(sector.0 / self.block), operation) {
+            (false, _) => Mapping::Remap { pdev: &self.pdev, sector, length },
+            (true, Operation::Read) => Mapping::Fail { errno: Errno::EIO, length },
+            // Where nothing but an answer is wanted, nothing is mended.
+            (true, _) => Mapping::Handle { length },
         }
     }
 
@@ -231,11 +241,23 @@ impl Target for Dust {
     /// To the kernel's target a flush is a write at the device's first sector.
     fn flush_asked(&self) -> Result<(), Errno> {
         let first = self.offset.0.wrapping_sub(self.start.0);
-        self.disk().judge(Operation::Write, first / self.block)
+        self.disk().write(first / self.block)
     }
 
     fn memory(&self) -> Text {
         self.disk().memory()
+    }
+
+    fn write(&self, sector: Sectors, data: &[u8]) -> Result<(), Errno> {
+        self.pdev.write_at(data, self.mend(sector)?)
+    }
+
+    fn discard(&self, sector: Sectors, length: Sectors) -> Result<(), Errno> {
+        self.pdev.discard(self.mend(sector)?, length.to_bytes().ok_or(Errno::EIO)?)
+    }
+
+    fn write_zeroes(&self, sector: Sectors, length: Sectors, may_unmap: bool) -> Result<(), Errno> {
+        self.pdev.write_zeroes(self.mend(sector)?, length.to_bytes().ok_or(Errno::EIO)?, may_unmap)
     }
 }
 
@@ -262,10 +284,16 @@ mod tests {
         Ok(answer.map_or_else(String::new, |answer| answer.to_string()))
     }
 
-    /// Whether the first sector of a block can be used so.
-    fn works(target: &dyn Target, operation: Operation, block: u64) -> bool {
-        let mapping = target.strategy(operation, Sectors(block * 8), Sectors(800));
-        matches!(mapping, Mapping::Remap { length: Sectors(8), .. })
+    /// What becomes of the first sector of a block: Pass, Fail, Handle.
+    fn fate(target: &dyn Target, operation: Operation, block: u64) -> char {
+        match target.strategy(operation, Sectors(block * 8), Sectors(800)) {
+            Mapping::Remap { length: Sectors(8), .. } => 'P',
+            Mapping::Fail { errno: Errno::EIO, length: Sectors(8) } => 'F',
+            Mapping::Handle { length: Sectors(8) } => 'H',
+            Mapping::Remap { .. } | Mapping::Fail { .. } | Mapping::Handle { .. } | Mapping::Zero { .. } => {
+                '?'
+            }
+        }
     }
 
     #[test]
@@ -276,14 +304,19 @@ mod tests {
         assert_eq!(target.status(&numbers), "7:0 bypass verbose");
         assert_eq!(say(target, "addbadblock 0 2"), Ok(String::new()));
         assert_eq!(say(target, "AddBadBlock 0"), Err(Errno::EINVAL));
-        assert!(works(target, Operation::Read, 0) && works(target, Operation::Write, 0), "not enabled yet");
+        let both =
+            |block| [Operation::Read, Operation::Write].map(|operation| fate(target, operation, block));
+        assert_eq!(both(0), ['P', 'P'], "not enabled yet");
         say(target, "enable").unwrap();
         say(target, "quiet").unwrap();
         assert_eq!(target.status(&numbers), "7:0 fail_read_on_bad_block quiet");
-        assert!(!works(target, Operation::Read, 0) && works(target, Operation::Read, 1));
+        assert_eq!((both(0), both(1)), (['F', 'H'], ['P', 'P']));
         assert_eq!(target.memory(), "fails quiet 0:2");
-        assert!(!works(target, Operation::Write, 0) && target.flush_asked().is_err());
-        assert!(target.flush_asked().is_ok() && works(target, Operation::Read, 0));
+        // Two writes fail, and the third mends it, though the test's disk then fails it too.
+        assert!(target.write(Sectors(3), &[0; 512]).is_err() && target.flush_asked().is_err());
+        assert_eq!(both(0), ['F', 'H']);
+        assert!(target.write(Sectors(0), &[0; 512]).is_err() && target.flush_asked().is_ok());
+        assert_eq!(both(0), ['P', 'P']);
         assert_eq!(say(target, "countbadblocks").unwrap(), "countbadblocks: 0 badblock(s) found");
     }
 

@@ -1,6 +1,6 @@
 //! The two that are compared: the kernel over its disks, and the mapper in this process over files.
 
-use super::{DISK_SECTORS, Device, Rng, Step};
+use super::{DISK_SECTORS, Device, Kind, Rng, Step};
 use crate::guest::{self, DISK_A, DISK_B};
 use crate::replies::ask;
 use nix::fcntl::{FallocateFlags, OFlag, fallocate};
@@ -126,7 +126,7 @@ pub(crate) trait Side {
     }
 
     /// All that is said of the devices.
-    fn look(&mut self, comparable: &dyn Fn(String) -> String) -> String {
+    fn look(&mut self, kind: &dyn Kind) -> String {
         let mut said = String::new();
         for name in self.names().clone() {
             let state = self.ask(&Request::new(DeviceId::by_name(name), Command::DevStatus)).unwrap();
@@ -134,6 +134,9 @@ pub(crate) trait Side {
             let (open, events, lines) = (state.open_count, state.event_nr, state.target_count);
             let state = format!("{name}: {flags:?}, opened {open}, events {events}, lines {lines}");
             writeln!(said, "  {}", comparable(state)).unwrap();
+            let (open, lines) = (state.open_count, state.target_count);
+            let events = if kind.counts_events() { state.event_nr } else { state.event_nr.min(1) };
+            writeln!(said, "  {name}: {flags:?}, opened {open}, events {events}, lines {lines}").unwrap();
             let table = Flags::STATUS_TABLE;
             let asked =
                 [Flags::NONE, table, Flags::QUERY_INACTIVE_TABLE, Flags::QUERY_INACTIVE_TABLE | table];
@@ -142,7 +145,7 @@ pub(crate) trait Side {
                 let reply = self.ask(&status.with_flags(flags | self.paths())).unwrap();
                 for line in reply.lines() {
                     let params = self.shown(&line.params.to_string());
-                    let params = if flags.contains(table) { params } else { comparable(params) };
+                    let params = if flags.contains(table) { params } else { kind.comparable(params) };
                     writeln!(said, "    {} {} {} {params}", line.start, line.length, line.target).unwrap();
                 }
             }

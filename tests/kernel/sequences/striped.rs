@@ -21,6 +21,11 @@ impl Kind for Striped {
         vec![Device::new("low", low), Device::new("vol", Self::table(rng))]
     }
 
+    /// The kernel counts what goes wrong while a thread of it waits to tell as one event.
+    fn counts_events(&self) -> bool {
+        false
+    }
+
     fn reload(&self, rng: &mut Rng, device: &Device) -> String {
         if device.name == "low" { device.table.clone() } else { Self::table(rng) }
     }
