@@ -17,6 +17,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 /// What a step gave: data that was read, an answer to a message, or nothing.
 pub(crate) type Given = Result<Vec<u8>, Errno>;
@@ -36,6 +38,9 @@ pub(crate) trait Side {
 
     /// The devices' names, in the order in which they were made.
     fn names(&mut self) -> &mut Vec<&'static str>;
+
+    /// Something that writes a device's first sector, for a thread of its own.
+    fn writer(&mut self, device: usize) -> Box<dyn FnOnce() -> Result<(), Errno> + Send>;
 
     /// Opens a device for reading and writing, once it has a table.
     fn open(&mut self, device: usize);
@@ -252,6 +257,11 @@ impl Side for KernelSide {
         &mut self.names
     }
 
+    fn writer(&mut self, device: usize) -> Box<dyn FnOnce() -> Result<(), Errno> + Send> {
+        let node = self.nodes[device].try_clone().unwrap();
+        Box::new(move || write(&node, &[7; 512], 0).map_err(|error| errno(&error)))
+    }
+
     fn open(&mut self, device: usize) {
         self.nodes.push(direct(Path::new(&format!("/dev/dm-{device}"))));
     }
@@ -321,6 +331,7 @@ impl Side for MapperSide {
                     let flushed = self.mapper.flusher(dev).unwrap().flush();
                     self.mapper.flushed(dev, flushed);
                 }
+                Ok(Outcome::Waiting(_, mapper::Waiting::Idle)) => thread::sleep(Duration::from_millis(5)),
                 Ok(waiting @ Outcome::Waiting(..)) => panic!("{request:?}: {waiting:?}"),
                 Err(fault) => return Err(fault.errno),
             }
@@ -337,6 +348,11 @@ impl Side for MapperSide {
 
     fn names(&mut self) -> &mut Vec<&'static str> {
         &mut self.names
+    }
+
+    fn writer(&mut self, device: usize) -> Box<dyn FnOnce() -> Result<(), Errno> + Send> {
+        let volume = self.mapper.volume(&DeviceId::by_name(self.names[device]), true).unwrap();
+        Box::new(move || volume.write_at(&[7; 512], Bytes(0)))
     }
 
     fn open(&mut self, device: usize) {
