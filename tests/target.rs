@@ -60,8 +60,7 @@ impl Files {
         let (start, length) = (Sectors(0), Sectors(length));
         let events = Weak::<Silence>::new();
         let (read_only, serves, restores) = (false, false, false);
-        let shared = &Shared::default();
-        let (read_only, serves, memory) = (false, false, &Text::new());
+        let (shared, memory) = (&Shared::default(), &Text::new());
         (target.init)(&mut Init {
             target,
             start,

@@ -7,6 +7,7 @@ use super::Mapper;
 use super::live_table::LiveTable;
 use super::pdevs::Pdevs;
 use super::suspend::{begin_work, restore_targets};
+use super::tables::Making;
 use crate::dm::{DeviceNumber, Fault, Line, Text};
 use std::sync::Arc;
 
@@ -47,7 +48,7 @@ impl Mapper {
         for lower in table.deps.iter().filter_map(|dev| self.with_number(*dev)) {
             self.activate_among(&lower.name, begun)?;
         }
-        let live = Arc::new(self.build(name, &table.table.lines, table.read_only, true)?.0);
+        let live = Arc::new(self.build_stored(name, table)?);
         let upcalls = live.upcalls();
         group.push((name.clone(), live));
         for other in self.unmade(&upcalls) {
@@ -71,8 +72,10 @@ impl Mapper {
         device: &Text,
         lines: &[Line],
         read_only: bool,
+        memory: &[Text],
     ) -> Result<(LiveTable, Vec<DeviceNumber>, Pdevs), Fault> {
-        let built = self.build(device, lines, read_only, false)?;
+        let making = Making { read_only, restores: false, memory };
+        let built = self.build(device, lines, making)?;
         let others = self.unmade(&built.0.upcalls());
         if others.is_empty() {
             return Ok(built);
@@ -81,7 +84,7 @@ impl Mapper {
         for other in others {
             self.activate(&other).map_err(|fault| of_device(fault, &other, device))?;
         }
-        self.build(device, lines, read_only, false)
+        self.build(device, lines, making)
     }
 
     /// Has a server make all targets before their I/O comes; a command makes those that it needs.

@@ -2,7 +2,6 @@
 
 use super::live::Live;
 use super::live_table::LiveTable;
-use super::stored::Slots;
 use super::stored::{Slots, StoredTable};
 use super::suspend::Suspending;
 use super::{MAJOR, VERSION};

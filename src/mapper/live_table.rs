@@ -2,8 +2,7 @@
 
 use super::pieces::Piece;
 use crate::block::{Allocation, BlockDevice, FlushFailure, Pdev};
-use crate::dm::{Bytes, DeviceNumber, Errno, SECTOR_SIZE, Sectors};
-use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors, Text};
+use crate::dm::{Bytes, DeviceNumber, Errno, SECTOR_SIZE, Sectors, Text};
 use crate::target::{Operation, Target};
 use std::sync::Arc;
 

@@ -73,7 +73,6 @@ impl Mapper {
     pub(super) fn resume(&mut self, request: &Request) -> Result<Outcome, Fault> {
         let name = self.find(&request.device)?;
         let id = DeviceId::by_name(name.clone());
-        let mut swapped_out = None;
         let mut old = None;
         if self.device(&id)?.slots.inactive.is_some() {
             let device = self.device_mut(&id)?;
@@ -81,7 +80,6 @@ impl Mapper {
             if let Some(waiting) = waiting {
                 return Ok(Outcome::Waiting(device.number(), waiting));
             }
-            swapped_out = self.swap(&name)?;
             old = self.leaving(&name);
             self.swap(&name)?;
         }
@@ -102,9 +100,7 @@ impl Mapper {
             device.suspended = false;
         }
         device.live.release();
-        // Not before: the new table's targets may have taken over from it.
-        drop(swapped_out);
-        // After the new one has begun, as in the kernel.
+        // After the new one has begun, as in the kernel: its targets may have taken over from the old one's.
         if let Some(old) = old {
             old.retire();
         }
@@ -112,24 +108,22 @@ impl Mapper {
         self.reply(&name, request).map(Outcome::Reply)
     }
 
-    /// Makes the inactive table the active one, and gives that. The device is held and idle.
-    fn swap(&mut self, name: &Text) -> Result<Option<Arc<LiveTable>>, Fault> {
+    /// Makes the inactive table the active one. The device is held and idle.
+    fn swap(&mut self, name: &Text) -> Result<(), Fault> {
         let id = DeviceId::by_name(name.clone());
         let device = self.device(&id)?;
-        let Some(table) = device.slots.inactive.clone() else { return Ok(None) };
+        let Some(table) = device.slots.inactive.clone() else { return Ok(()) };
         // Its disks may not open now: the table is kept for when they can, and I/O goes on where it did.
         let built = match &device.loaded {
             Some(loaded) => Ok(loaded.clone()),
             None => self
-                .build_among_others(name, &table.table.lines, table.read_only)
+                .build_among_others(name, &table.table.lines, table.read_only, &table.memory)
                 .map(|(live, _, _)| Arc::new(live)),
         };
-        let built = self.build_stored(name, &table);
         let device = self.device_mut(&id)?;
         let live = built.inspect_err(|_| device.cancel_suspend())?;
-        let old = device.live.table();
-        if let (false, Some(old)) = (device.suspended, &old) {
-            postsuspend(old).map_err(|errno| {
+        if let (false, Some(old)) = (device.suspended, device.live.table()) {
+            postsuspend(&old).map_err(|errno| {
                 device.cancel_suspend();
                 Fault::new(errno, format!("cannot write what a target of the active table keeps: {errno}"))
             })?;
@@ -139,12 +133,11 @@ impl Mapper {
         device.suspending = None;
         device.slots.inactive = None;
         device.loaded = None;
-        live.check_limits()?;
         live.check_limits().inspect_err(|_| live.retire())?;
         device.read_only = table.read_only;
         device.live.attach(live, table.read_only);
         device.slots.active = Some(table);
-        Ok(old)
+        Ok(())
     }
 
     /// Takes back a suspend or a resume that waits for I/O in flight: I/O goes on as before it.

@@ -7,29 +7,30 @@ use super::live_table::{LiveLine, LiveTable};
 use super::pdevs::{Opener, Pdevs};
 use super::stored::StoredTable;
 use super::volume::Volume;
-use crate::block::{Pdev, PdevSource};
+use crate::block::Pdev;
 use crate::dm::limits::MAX_TABLE_LINES;
 use crate::dm::{
     DeviceId, DeviceNumber, Errno, Fault, Flags, Line, Reply, ReplyBody, Request, Sectors, Slot, StatusLine,
     Table, Text,
 };
-use crate::target::{self, Events, Init, Target};
+use crate::target::{self, Events, Init, TargetType};
 use std::sync::{Arc, Weak};
 
-/// What a line is made a target with.
-struct Making<'a> {
-    memory: Option<&'a Text>,
-    read_only: bool,
-    pdevs: &'a mut dyn PdevSource,
-    events: &'a Weak<dyn Events>,
+/// How a table's targets are made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Making<'a> {
+    pub(super) read_only: bool,
+    /// The table was at work before, in another process maybe.
+    pub(super) restores: bool,
+    /// What each line's target had learned; empty when none had.
+    pub(super) memory: &'a [Text],
 }
 
 impl Mapper {
     pub(super) fn load(&mut self, request: &Request, table: &Table) -> Result<Reply, Fault> {
         let name = self.find(&request.device)?;
         let read_only = request.flags.contains(Flags::READONLY);
-        let (live, deps, pdevs) = self.build_among_others(&name, &table.lines, read_only)?;
-        let (live, deps, pdevs) = self.build(&name, &table.lines, read_only, &[])?;
+        let (live, deps, pdevs) = self.build_among_others(&name, &table.lines, read_only, &[])?;
         let device = self.device_mut(&DeviceId::by_name(name.clone()))?;
         if !device.was_loaded {
             live.check_limits()?;
@@ -40,12 +41,10 @@ impl Mapper {
             target: line.target.clone(),
             params: live.target.params(&|pdev: &Pdev| pdev.number().to_string().into()),
         });
-        device.slots.inactive =
-            Some(StoredTable { table: Table { lines: lines.collect() }, read_only, deps });
-        device.loaded = Some(Arc::new(live)).filter(|table| !table.upcalls().is_empty());
         let table = Table { lines: lines.collect() };
         let replaced =
             device.slots.inactive.replace(StoredTable { table, read_only, deps, memory: live.memory() });
+        device.loaded = Some(Arc::new(live)).filter(|table| !table.upcalls().is_empty());
         device.was_loaded = true;
         self.pdevs = pdevs;
         self.retire_stored(&name, replaced.as_ref());
@@ -55,7 +54,6 @@ impl Mapper {
 
     pub(super) fn clear(&mut self, request: &Request) -> Result<Reply, Fault> {
         let device = self.device_mut(&request.device)?;
-        device.slots.inactive = None;
         device.loaded = None;
         let cleared = device.slots.inactive.take();
         let name = device.name.clone();
@@ -164,28 +162,6 @@ impl Mapper {
         self.device(id).map(|device| device.suspended)
     }
 
-    /// Makes the targets of a device's active table, and of the devices under it, where they are not made yet.
-    pub(super) fn activate(&self, name: &Text) -> Result<(), Fault> {
-        let Some(device) = self.devices.get(name) else { return Ok(()) };
-        let Some(table) = device.slots.active.as_ref() else { return Ok(()) };
-        for lower in table.deps.iter().filter_map(|dev| self.with_number(*dev)) {
-            self.activate(&lower.name)?;
-        }
-        if device.live.table().is_none() {
-            let live = Arc::new(self.build_stored(name, table)?);
-            if !device.suspended {
-                resume_targets(&live)?;
-            }
-            device.live.attach(live, device.read_only);
-        }
-        Ok(())
-    }
-
-    /// Has a server make all targets before their I/O comes; a command makes those that it needs.
-    pub(super) fn activate_if_serving(&self, name: &Text) -> Result<(), Fault> {
-        if self.serves { self.activate(name) } else { Ok(()) }
-    }
-
     /// A table of the device with its targets made; those of the active one stay, for the next to ask.
     fn live_table(&self, device: &Device, slot: Slot, table: &StoredTable) -> Result<Arc<LiveTable>, Fault> {
         let mut made = None;
@@ -198,25 +174,23 @@ impl Mapper {
         }
         match made {
             Some(made) => Ok(made),
-            None => Ok(Arc::new(self.build(&device.name, &table.table.lines, table.read_only, true)?.0)),
             None => Ok(Arc::new(self.build_stored(&device.name, table)?)),
         }
     }
 
     /// A table that was loaded before, with its targets made.
     pub(super) fn build_stored(&self, device: &Text, table: &StoredTable) -> Result<LiveTable, Fault> {
-        self.build(device, &table.table.lines, table.read_only, &table.memory).map(|(live, _, _)| live)
+        let making = Making { read_only: table.read_only, restores: true, memory: &table.memory };
+        self.build(device, &table.table.lines, making).map(|(live, _, _)| live)
     }
 
     /// Makes a table's targets: the checks that each line must pass, in the kernel's order (`dm_table_add_target`), then
-    /// the target's own; `restores` says that the table was at work before. Gives the disks under it and the numbers of all disks, the new ones with them.
+    /// the target's own. Gives the disks under it and the numbers of all disks, the new ones with them.
     pub(super) fn build(
         &self,
         device: &Text,
         lines: &[Line],
-        read_only: bool,
-        restores: bool,
-        memory: &[Text],
+        making: Making<'_>,
     ) -> Result<(LiveTable, Vec<DeviceNumber>, Pdevs), Fault> {
         if lines.is_empty() {
             return Err(Fault::invalid("the table has no lines"));
@@ -231,69 +205,48 @@ impl Mapper {
             Some(device) => Arc::downgrade(&device.live) as _,
             None => Weak::<Live>::new() as _,
         };
+        let nothing = Text::new();
         let mut opener = Opener::new(self, device);
         let mut built = Vec::with_capacity(lines.len());
         let mut end = Sectors::ZERO;
         for (index, line) in lines.iter().enumerate() {
-            let target = self
-                .make_target(line, end, read_only, &mut opener, &events, restores)
-                .map_err(|fault| fault.at_line(index))?;
-            let made = Making { memory: memory.get(index), read_only, pdevs: &mut opener, events: &events };
-            let target = self.make_target(line, end, made).map_err(|fault| fault.at_line(index))?;
+            let arguments = line.params.words();
+            let mut init = Init {
+                target: find_target(line, end).map_err(|fault| fault.at_line(index))?,
+                start: line.start,
+                length: line.length,
+                arguments: &arguments,
+                read_only: making.read_only,
+                pdevs: &mut opener,
+                shared: &self.shared,
+                restores: making.restores,
+                events: events.clone(),
+                memory: making.memory.get(index).unwrap_or(&nothing),
+                serves: self.serves,
+            };
+            let target = (init.target.init)(&mut init).map_err(|fault| fault.at_line(index))?;
             end = Sectors(line.start.0 + line.length.0);
             built.push(LiveLine { start: line.start, length: line.length, target });
         }
         let (deps, pdevs) = opener.finish();
         Ok((LiveTable::new(built), deps, pdevs))
     }
+}
 
-    /// One line's target, if the line follows the one that ends at `end`.
-    fn make_target(
-        &self,
-        line: &Line,
-        end: Sectors,
-        read_only: bool,
-        pdevs: &mut dyn PdevSource,
-        events: &Weak<dyn Events>,
-        restores: bool,
-    ) -> Result<Box<dyn Target>, Fault> {
-    fn make_target(&self, line: &Line, end: Sectors, making: Making<'_>) -> Result<Box<dyn Target>, Fault> {
-        let Line { start, length, target, params } = line;
-        if *length == Sectors::ZERO {
-            return Err(Fault::invalid("the line maps no sectors: its length is 0"));
-        }
-        let found = target::find(target);
-        let found = found.ok_or_else(|| Fault::invalid(format!("there is no target type \"{target}\"")))?;
-        if *start != end {
-            let what = if *start > end { "a gap" } else { "an overlap" };
-            return Err(Fault::invalid(format!(
-                "{what} in the table: the line starts at {start}, not at {end}"
-            )));
-        }
-        if start.checked_add(*length).and_then(Sectors::to_bytes).is_none() {
-            return Err(Fault::invalid(format!(
-                "{length} sectors from {start} are more than a device can have"
-            )));
-        }
-        let arguments = params.words();
-        let nothing = Text::new();
-        let mut init = Init {
-            target: found,
-            start: *start,
-            length: *length,
-            arguments: &arguments,
-            read_only,
-            pdevs,
-            shared: &self.shared,
-            restores,
-            events: events.clone(),
-            memory: &Text::new(),
-            read_only: making.read_only,
-            pdevs: making.pdevs,
-            events: making.events.clone(),
-            memory: making.memory.unwrap_or(&nothing),
-            serves: self.serves,
-        };
-        (found.init)(&mut init)
+/// The type of a line's target, if the line follows the one that ends at `end`.
+fn find_target(line: &Line, end: Sectors) -> Result<&'static TargetType, Fault> {
+    let Line { start, length, target, .. } = line;
+    if *length == Sectors::ZERO {
+        return Err(Fault::invalid("the line maps no sectors: its length is 0"));
     }
+    let found = target::find(target);
+    let found = found.ok_or_else(|| Fault::invalid(format!("there is no target type \"{target}\"")))?;
+    if *start != end {
+        let what = if *start > end { "a gap" } else { "an overlap" };
+        return Err(Fault::invalid(format!("{what} in the table: the line starts at {start}, not at {end}")));
+    }
+    if start.checked_add(*length).and_then(Sectors::to_bytes).is_none() {
+        return Err(Fault::invalid(format!("{length} sectors from {start} are more than a device can have")));
+    }
+    Ok(found)
 }

@@ -145,8 +145,12 @@ pub trait Target: Debug + Send + Sync {
     /// written. By default there is none.
     fn upcall(&self) -> Option<&Pdev> {
         None
+    }
+
     /// A client wants what was written to be on stable storage: may wait, refuse or note it. Comes before
     /// [`Target::flush`], and not where the mapper flushes for itself, as to suspend. By default nothing.
+    ///
+    /// # Errors
     /// The client's flush fails with it; what is under the other targets is flushed all the same.
     fn flush_asked(&self) -> Result<(), Errno> {
         Ok(())

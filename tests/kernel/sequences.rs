@@ -95,8 +95,6 @@ pub(crate) struct Device {
     pub(crate) io: bool,
     /// Whether it stays as it is made: neither suspended nor reloaded.
     pub(crate) fixed: bool,
-    /// Whether it is only there for the others: the sequence leaves it as it is.
-    pub(crate) is_below: bool,
 }
 
 impl Device {
@@ -107,7 +105,6 @@ impl Device {
     /// A device that is only there for others to stand on.
     pub(crate) fn below(name: &'static str, table: impl Into<String>) -> Self {
         Self { name, table: table.into(), io: false, fixed: true }
-        Self { name, table: table.into(), is_below: false }
     }
 }
 
@@ -287,15 +284,12 @@ fn next(
     let device = usize::try_from(rng.below(devices.len() as u64)).unwrap();
     // A request for a device above one that is suspended waits too.
     let size = side.sectors(device);
-    let can_wait = suspended.contains(&true) || size == 0;
+    let can_wait = suspended.contains(&true) || !devices[device].io || size == 0;
     let range = |rng: &mut Rng, longest: u64| {
         let at = rng.below(size.max(1));
         (at, rng.within(1, longest.min(size - at).max(1)))
     };
     let long = if rng.chance(1, 4) { 128 } else { 16 };
-    if devices[device].is_below {
-        return None;
-    }
     match rng.below(100) {
         0..70 if can_wait => None,
         84.. if devices[device].fixed => None,

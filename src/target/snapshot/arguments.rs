@@ -69,10 +69,9 @@ impl Snapshot {
         let core = match source {
             Some(source) => source.core.clone(),
             None => {
-                init.pdevs.ready(&cow).map_err(|fault| Fault {
-                    errno: fault.errno,
-                    ..init.refuse(COW, &fault.reason)
-                })?;
+                init.pdevs
+                    .ready(&cow)
+                    .map_err(|fault| Fault { errno: fault.errno, ..init.refuse(COW, &fault.reason) })?;
                 let made = match store {
                     Store::Persistent { .. } => open_store(&cow, &origin_pdev, asked),
                     Store::Transient => transient(asked),

@@ -22,7 +22,7 @@ impl LogWrites {
 impl Kind for LogWrites {
     fn devices(&self, rng: &mut Rng) -> Vec<Device> {
         let size = rng.within(1, 100);
-        let small = Device { is_below: true, ..Device::new("small", format!("0 {size} linear B 900")) };
+        let small = Device::below("small", format!("0 {size} linear B 900"));
         vec![small, Device::new("vol", Self::table(rng))]
     }
 

@@ -136,12 +136,10 @@ pub(crate) trait Side {
         for name in self.names().clone() {
             let state = self.ask(&Request::new(DeviceId::by_name(name), Command::DevStatus)).unwrap();
             let flags = state.flags.without(Flags::UEVENT_GENERATED);
-            let (open, events, lines) = (state.open_count, state.event_nr, state.target_count);
-            let state = format!("{name}: {flags:?}, opened {open}, events {events}, lines {lines}");
-            writeln!(said, "  {}", comparable(state)).unwrap();
             let (open, lines) = (state.open_count, state.target_count);
             let events = if kind.counts_events() { state.event_nr } else { state.event_nr.min(1) };
-            writeln!(said, "  {name}: {flags:?}, opened {open}, events {events}, lines {lines}").unwrap();
+            let state = format!("{name}: {flags:?}, opened {open}, events {events}, lines {lines}");
+            writeln!(said, "  {}", kind.comparable(state)).unwrap();
             let table = Flags::STATUS_TABLE;
             let asked =
                 [Flags::NONE, table, Flags::QUERY_INACTIVE_TABLE, Flags::QUERY_INACTIVE_TABLE | table];
