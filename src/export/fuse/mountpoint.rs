@@ -4,6 +4,7 @@
 //! FUSE has for it, `fusermount3`, which hands the session's descriptor back through a socket.
 
 use super::MountError;
+use super::pipe::longest_read;
 use crate::dm::Errno;
 use crate::sys::fuse;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -140,10 +141,11 @@ fn link_to(directory: &File) -> PathBuf {
 fn by_system_call(directory: &File) -> Result<File, MountError> {
     let session = File::options().read(true).write(true).open("/dev/fuse").map_err(MountError::Device)?;
     let options = format!(
-        "fd={},rootmode=40000,user_id={},group_id={},default_permissions,max_read=524288",
+        "fd={},rootmode=40000,user_id={},group_id={},default_permissions,max_read={}",
         session.as_raw_fd(),
         geteuid(),
-        getegid()
+        getegid(),
+        longest_read()
     );
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some(SOURCE), &link_to(directory), Some(FILE_SYSTEM), flags, Some(options.as_str()))
@@ -163,7 +165,10 @@ fn helper_failed(error: &std::io::Error) -> MountError {
 
 fn by_helper(path: &Path) -> Result<File, MountError> {
     let (ours, theirs) = UnixStream::pair().map_err(|error| helper_failed(&error))?;
-    let options = format!("fsname={SOURCE},subtype=rdmsetup,default_permissions,nosuid,nodev,noexec");
+    let max_read = longest_read();
+    let options = format!(
+        "fsname={SOURCE},subtype=rdmsetup,default_permissions,nosuid,nodev,noexec,max_read={max_read}"
+    );
     let mut helper = Command::new(HELPER)
         .arg("-o")
         .arg(options)
