@@ -14,10 +14,14 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Ranges up to this that begin with data are called data, whatever holes they have.
 const SMALLEST_HOLE: Bytes = Bytes(64 * 1024);
+
+/// How long a run of data is believed in.
+const RUN_LASTS: Duration = Duration::from_secs(1);
 
 /// Zeros to write where neither a hole nor a zeroed range can be had.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
@@ -165,6 +169,17 @@ struct Opened {
     block_size: Bytes,
     writable: bool,
     failures: FlushFailures,
+    /// The last run of data that was looked for.
+    run: Mutex<Option<DataRun>>,
+}
+
+/// A run of data in a file. To find its end a file system may look at every page of it, and who asks for allocation asks
+/// about one part after the other. That data has become a hole is no fault to miss, for a little while.
+#[derive(Clone, Copy, Debug)]
+struct DataRun {
+    begin: Bytes,
+    end: Bytes,
+    found: Instant,
 }
 
 impl Opened {
@@ -180,29 +195,50 @@ impl Opened {
         };
         let size = Bytes(size - size % SECTOR_SIZE);
         let (is_disk, block_size) = (kind.is_block_device(), Bytes(block_size));
-        Ok(Self { file, is_disk, size, block_size, writable, failures: FlushFailures::default() })
+        Ok(Self {
+            file,
+            is_disk,
+            size,
+            block_size,
+            writable,
+            failures: FlushFailures::default(),
+            run: Mutex::default(),
+        })
     }
 
     fn refuse_read_only(&self) -> Result<(), Errno> {
         if self.writable { Ok(()) } else { Err(Errno::EROFS) }
     }
 
+    /// The run of data that a byte is in, if it was found a moment ago.
+    fn known_run(&self, at: Bytes) -> Option<DataRun> {
+        let run = *self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        run.filter(|run| run.begin <= at && at < run.end && run.found.elapsed() < RUN_LASTS)
+    }
+
     /// Gives a range's space back; `false` when nobody can.
     fn punch_hole(&self, at: Bytes, length: Bytes) -> Result<bool, Errno> {
-        unless_it_cannot(sparse::punch_hole(self.file.as_fd(), at.0, length.0))
+        let punched = unless_it_cannot(sparse::punch_hole(self.file.as_fd(), at.0, length.0));
+        *self.run.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        punched
     }
 
     /// The run of data or hole at `at`, which may go past the `length` asked about; `None` when the file system does
     /// not say.
     fn run_at(&self, at: Bytes, length: Bytes) -> Option<Allocation> {
+        if let Some(run) = self.known_run(at) {
+            return Some(Allocation::Data(Bytes(run.end.0 - at.0)));
+        }
         // Seeking moves the file's own position, which no I/O here uses.
         match sparse::next_data(self.file.as_fd(), at.0).ok()? {
             Some(data) if data > at.0 => Some(Allocation::Hole(Bytes(data - at.0))),
             // To find the next hole a file system may look at every page up to it: not for so little.
             Some(_) if length <= SMALLEST_HOLE => Some(Allocation::Data(length)),
             Some(_) => {
-                let hole = sparse::next_hole(self.file.as_fd(), at.0).ok()??;
-                Some(Allocation::Data(Bytes(hole.saturating_sub(at.0))))
+                let end = Bytes(sparse::next_hole(self.file.as_fd(), at.0).ok()??);
+                let run = DataRun { begin: at, end, found: Instant::now() };
+                *self.run.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
+                Some(Allocation::Data(Bytes(end.0.saturating_sub(at.0))))
             }
             None => {
                 // No data from here to the end, and nothing at all where the file was truncated: reading that is an
