@@ -2,7 +2,10 @@
 
 use super::protocol::REQUEST_LEN;
 use super::socket::Socket;
+use std::hint::spin_loop;
 use std::io;
+use std::num::NonZero;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Room at first, and when nothing has come for a while.
@@ -40,11 +43,11 @@ impl Inbox {
     ///
     /// # Errors
     /// `WouldBlock` when nothing came in the socket's time; the buffer is then as small as it can be.
-    pub(super) fn receive(&mut self, socket: &Socket, wanted: usize, spin: Duration) -> io::Result<usize> {
+    pub(super) fn receive(&mut self, socket: &Socket, wanted: usize, eye: &mut Eye) -> io::Result<usize> {
         self.make_room(wanted);
         let limit = if self.single { self.end.max(self.start + wanted) } else { self.buffer.len() };
         let room = self.buffer.get_mut(self.end..limit).unwrap_or_default();
-        let count = match receive_soon(socket, room, spin) {
+        let count = match eye.receive(socket, room) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.shrink();
                 return Err(error);
@@ -78,21 +81,52 @@ impl Inbox {
     }
 }
 
+/// How long to look before going to sleep.
+const GLANCE: Duration = Duration::from_micros(50);
+/// How often looking may be in vain before it is given up for a while, and for how many times.
+const MAX_MISSES: u32 = 4;
+const REST: u32 = 128;
+
 /// Receives, looking for a short while before it goes to sleep: a busy client's next request is about to come, and
-/// sending it is much cheaper for the client when nobody has to be woken.
-fn receive_soon(socket: &Socket, room: &mut [u8], spin: Duration) -> io::Result<usize> {
-    if !spin.is_zero() {
-        let begin = Instant::now();
-        loop {
-            match socket.receive_now(room) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return result,
-            }
-            if begin.elapsed() >= spin {
-                break;
-            }
-            std::thread::yield_now();
-        }
+/// sending it is much cheaper for the client when nobody has to be woken. Where that was in vain a few times, as with a
+/// client that does one thing at a time, or on a machine that has more to do than it can, it sleeps at once.
+#[derive(Debug)]
+pub(super) struct Eye {
+    /// Below `MAX_MISSES`: how often it looked in vain. From there on: how often it has slept at once since.
+    misses: u32,
+    alone: bool,
+}
+
+impl Default for Eye {
+    fn default() -> Self {
+        // With one processor the client cannot send while this looks.
+        let alone = thread::available_parallelism().map_or(1, NonZero::get) == 1;
+        Self { misses: 0, alone }
     }
-    socket.receive(room)
+}
+
+impl Eye {
+    fn receive(&mut self, socket: &Socket, room: &mut [u8]) -> io::Result<usize> {
+        if !self.alone && self.misses < MAX_MISSES {
+            let begin = Instant::now();
+            loop {
+                match socket.receive_now(room) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    result => {
+                        self.misses = 0;
+                        return result;
+                    }
+                }
+                if begin.elapsed() >= GLANCE {
+                    break;
+                }
+                spin_loop();
+            }
+        }
+        self.misses += 1;
+        if self.misses >= MAX_MISSES + REST {
+            self.misses = 0;
+        }
+        socket.receive(room)
+    }
 }

@@ -31,13 +31,11 @@ pub struct Options {
     pub max_clients: usize,
     /// How long a stopping server waits for clients that do not read their replies.
     pub grace: Duration,
-    /// How long a busy connection looks for the client's next request before it goes to sleep.
-    pub spin: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_clients: 1024, grace: Duration::from_secs(10), spin: Duration::from_micros(50) }
+        Self { max_clients: 1024, grace: Duration::from_secs(10) }
     }
 }
 
@@ -265,7 +263,7 @@ impl Presence {
         self.change(|client| client.work = Some((name, identity)));
         let session =
             Session { device, socket: socket.clone(), structured, allocation, sending: Mutex::default() };
-        let served = Transmission::new(session, &self.shared.stopping, self.shared.options.spin).run();
+        let served = Transmission::new(session, &self.shared.stopping).run();
         self.change(|client| client.work = None);
         served
     }

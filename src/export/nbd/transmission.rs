@@ -2,7 +2,7 @@
 
 use super::bulk::{self, Moved};
 use super::cached::{self, Cached, Progress};
-use super::inbox::Inbox;
+use super::inbox::{Eye, Inbox};
 use super::outbox::Outbox;
 use super::pipe::Pipe;
 use super::pool::Pool;
@@ -17,6 +17,9 @@ use std::time::Duration;
 /// How long a client may be silent before the memory of its busy time is given back.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How many requests are answered together at most: more, and the client has nothing to do meanwhile.
+const BATCH: u32 = 8;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Transmission<'a> {
@@ -27,15 +30,17 @@ pub(super) struct Transmission<'a> {
     cached: Cached,
     pool: Pool,
     stopping: &'a AtomicBool,
-    spin: Duration,
+    /// Requests taken since replies were last sent.
+    unsent: u32,
+    eye: Eye,
 }
 
 impl<'a> Transmission<'a> {
-    pub(super) fn new(session: Session, stopping: &'a AtomicBool, spin: Duration) -> Self {
+    pub(super) fn new(session: Session, stopping: &'a AtomicBool) -> Self {
         let session = Arc::new(session);
         let pool = Pool::new(session.clone());
         let (inbox, outbox, cached) = Default::default();
-        Self { session, inbox, outbox, pipe: None, cached, pool, stopping, spin }
+        Self { session, inbox, outbox, pipe: None, cached, pool, stopping, unsent: 0, eye: Eye::default() }
     }
 
     /// Serves until the client leaves or the server stops; all that was asked for is then answered.
@@ -59,6 +64,10 @@ impl<'a> Transmission<'a> {
             };
             let request = Request::parse(bytes).ok_or(io::ErrorKind::InvalidData)?;
             self.inbox.consume(REQUEST_LEN);
+            self.unsent += 1;
+            if self.unsent > BATCH {
+                self.send()?;
+            }
             self.inbox.single = request.command == Command::Write && request.length >= bulk::LEAST_WRITE;
             if request.command == Command::Disconnect {
                 return self.send();
@@ -81,7 +90,7 @@ impl<'a> Transmission<'a> {
     fn receive(&mut self, wanted: usize) -> io::Result<bool> {
         self.send()?;
         while self.inbox.bytes().len() < wanted {
-            match self.inbox.receive(&self.session.socket, wanted, self.spin) {
+            match self.inbox.receive(&self.session.socket, wanted, &mut self.eye) {
                 Ok(0) if self.inbox.bytes().is_empty() => return Ok(false),
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {}
@@ -102,6 +111,7 @@ impl<'a> Transmission<'a> {
         if !self.outbox.bytes().is_empty() {
             self.session.send(self.outbox.bytes())?;
             self.outbox.clear();
+            self.unsent = 0;
         }
         Ok(())
     }
