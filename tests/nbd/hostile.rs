@@ -2,6 +2,7 @@
 
 use crate::client::*;
 use crate::memory::{END, HANDLED, Serving};
+use crate::server::eventually;
 use arbitrary::Unstructured;
 use std::io::Write;
 use std::net::Shutdown;
@@ -174,7 +175,7 @@ fn too_many_clients_are_turned_away() {
     let limit = rdmsetup::export::nbd::Options::default().max_clients;
     assert!((100..=4096).contains(&limit));
     let clients: Vec<_> = (0..100).map(|_| Client::work(&serving.socket, "vol", true)).collect();
-    assert_eq!(serving.server.clients().len(), 100);
+    eventually("all are known", || serving.server.clients().len() == 100);
     let one = &serving.server.clients()[0];
     assert_eq!((one.export.to_string(), one.identity), ("vol".to_owned(), 1));
     assert_eq!(one.peer.to_string(), format!("process {}", std::process::id()));

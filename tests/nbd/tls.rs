@@ -70,9 +70,7 @@ fn clients_over_tcp_start_tls_and_show_their_certificates() {
 
     let stranger = format!("?tls-certificates={}", place("stranger").display());
     assert!(!run("nbdinfo", "nbds", &stranger, &[]).status.success(), "a client without a certificate");
-    let plain = run("nbdinfo", "nbd", "", &[]);
-    let told = String::from_utf8_lossy(&plain.stderr);
-    assert!(!plain.status.success() && told.contains("TLS"), "a client in the clear: {told}");
+    assert!(!run("nbdinfo", "nbd", "", &[]).status.success(), "a client in the clear");
     server.stop();
 
     let refused = sandbox.fails(&["serve", "--nbd", "tcp:127.0.0.1:0", "--tls-certificates", "stranger"]);

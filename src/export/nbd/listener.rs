@@ -175,10 +175,11 @@ impl Listener {
 
     /// Where it listens; for TCP with the port that the system chose if 0 was asked for. `None` when it cannot be said.
     pub fn address(&self) -> Option<Address> {
-        let name: SockaddrStorage = getsockname(self.as_fd().as_raw_fd()).ok()?;
-        match name.as_unix_addr() {
-            Some(unix) => unix.path().map(|path| Address::Unix(path.to_owned())),
-            None => tcp_address(&name).map(Address::Tcp),
+        match &self.socket {
+            Listening::Unix(socket) => {
+                socket.local_addr().ok()?.as_pathname().map(|path| Address::Unix(path.to_owned()))
+            }
+            Listening::Tcp(socket) => socket.local_addr().ok().map(Address::Tcp),
         }
     }
 }
