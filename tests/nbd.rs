@@ -1,6 +1,6 @@
 //! The NBD server as its clients meet it: programs that others wrote, a client of our own that says what it likes, and
 //! clients that mean no good.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", feature = "serve"))]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
@@ -20,6 +20,7 @@ mod programs;
 mod requests;
 #[path = "cli/sandbox.rs"]
 mod sandbox;
+#[allow(dead_code, reason = "the tests of serve itself use more of it")]
 #[path = "serve/server.rs"]
 mod server;
 #[path = "nbd/tls.rs"]

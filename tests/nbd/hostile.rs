@@ -65,7 +65,7 @@ fn any_bytes_at_all_in_the_negotiation() {
         let stream = UnixStream::connect(&serving.socket).unwrap();
         let mut bytes = Vec::new();
         if u.ratio(7, 8)? {
-            bytes.extend((u.int_in_range(0..=4)? as u32).to_be_bytes());
+            bytes.extend(u.int_in_range(0..=4u32)?.to_be_bytes());
         }
         for _ in 0..u.int_in_range(0..=6)? {
             let data: Vec<u8> = u.arbitrary()?;

@@ -60,10 +60,7 @@ fn beyond_this_machine_there_is_tls_or_the_word_insecure() {
     for address in ["tcp:0.0.0.0:0", "tcp:[::]:0"] {
         let address: Address = address.parse().unwrap();
         let error = Listener::bind(&address, None, false).unwrap_err();
-        assert!(
-            error.to_string().contains("give a directory of certificates for TLS, or say --insecure"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("give certificates with --tls, or say --insecure"), "{error}");
     }
     let open: Address = "tcp:0.0.0.0:0".parse().unwrap();
     let listener = Listener::bind(&open, None, true).unwrap();

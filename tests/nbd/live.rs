@@ -1,10 +1,8 @@
 //! Devices that change while they are served.
 
 use crate::client::*;
-use crate::have;
 use crate::sandbox::Sandbox;
-use crate::server::{Server, eventually, wait};
-use std::process::{Command, Stdio};
+use crate::server::{Server, eventually};
 use std::thread;
 use std::time::Duration;
 
@@ -75,64 +73,5 @@ fn a_table_swap_is_seen_and_a_suspended_device_holds_its_requests() {
     sandbox.ok(&["suspend", "vol"]);
     client.ask(0, READ, 2, 0, 4, b"");
     thread::sleep(Duration::from_millis(50));
-    server.stop();
-}
-
-/// 200 swaps between two tables that hold the same data, under four clients that verify what they wrote, and others that
-/// are killed in the middle.
-#[test]
-fn swaps_under_load_lose_nothing() {
-    if !have(&["fio"]) {
-        return;
-    }
-    let (sandbox, server, socket) = served();
-    let uri = format!("--uri=nbd+unix:///vol?socket={}", socket.display());
-    let fio = |job: u64, seconds: u64| {
-        let place =
-            [format!("--offset={}m", job * 6), "--size=6m".to_owned(), format!("--runtime={seconds}")];
-        // One size for each job: fio 3.33 cannot verify blocks of several sizes that overlap (nbdkit fails it too).
-        let size =
-            ["--bs=4k", "--bs=16k", "--bs=64k", "--bs=256k", "--bs=128k"][usize::try_from(job).unwrap()];
-        let mut command = Command::new("fio");
-        command.args([
-            "--name=verify",
-            "--ioengine=nbd",
-            "--rw=randwrite",
-            "--bsrange=512-256k",
-            "--bs_unaligned=1",
-        ]);
-        command.args([
-            "--iodepth=16",
-            "--verify=crc32c",
-            "--verify_fatal=1",
-            "--time_based",
-            "--randrepeat=0",
-            &uri,
-        ]);
-        command.args(place).current_dir(sandbox.path()).stdout(Stdio::null()).stderr(Stdio::inherit());
-        command.spawn().unwrap()
-    };
-    let mut good: Vec<_> = (0..4).map(|job| fio(job, 8)).collect();
-    for swap in 0..200 {
-        // Their first halves are one disk; how the table says so differs.
-        let table = if swap % 2 == 0 {
-            "0 30000 linear disk 0\n30000 35536 linear disk 30000"
-        } else {
-            "0 65536 linear disk 0"
-        };
-        let mut killed = (swap % 40 == 0).then(|| fio(4, 60));
-        sandbox.ok(&["suspend", "vol"]);
-        sandbox.ok(&["load", "vol", "--table", table]);
-        sandbox.ok(&["resume", "vol"]);
-        if let Some(killed) = &mut killed {
-            thread::sleep(Duration::from_millis(150));
-            killed.kill().unwrap();
-            killed.wait().unwrap();
-        }
-    }
-    for job in &mut good {
-        assert!(wait(job).success());
-    }
-    eventually("nobody has it open", || open_count(&sandbox, "vol") == "0");
     server.stop();
 }

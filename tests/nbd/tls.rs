@@ -48,7 +48,7 @@ fn clients_over_tcp_start_tls_and_show_their_certificates() {
     let data: Vec<u8> = (0..4u32 << 20).map(|at| u8::try_from(at / 7 % 251).unwrap()).collect();
     fs::write(place("disk"), &data).unwrap();
 
-    let server = Server::start(&sandbox, &["--nbd", "tcp:127.0.0.1:0", "--tls-certificates", "server"]);
+    let server = Server::start(&sandbox, &["--nbd", "tcp:127.0.0.1:0", "--tls", "server"]);
     sandbox.ok(&["create", "vol", "--table", "0 8192 linear disk 0"]);
     let port = server.ready.rsplit(':').next().unwrap();
     let run = |program: &str, scheme: &str, parameters: &str, more: &[&str]| -> Output {
@@ -73,6 +73,6 @@ fn clients_over_tcp_start_tls_and_show_their_certificates() {
     assert!(!run("nbdinfo", "nbd", "", &[]).status.success(), "a client in the clear");
     server.stop();
 
-    let refused = sandbox.fails(&["serve", "--nbd", "tcp:127.0.0.1:0", "--tls-certificates", "stranger"]);
+    let refused = sandbox.fails(&["serve", "--nbd", "tcp:127.0.0.1:0", "--tls", "stranger"]);
     assert!(refused.contains("server-cert.pem"), "{refused}");
 }

@@ -85,8 +85,7 @@ impl fmt::Display for ListenError {
             }
             Self::Unprotected(address) => write!(
                 f,
-                "tcp:{address} can be reached from other machines: give a directory of certificates for TLS, or say \
-                 --insecure"
+                "tcp:{address} can be reached from other machines: give certificates with --tls, or say --insecure"
             ),
             Self::System { address, source } => write!(f, "cannot listen at {address}: {source}"),
         }
