@@ -138,15 +138,15 @@ fn spec(arg: &Arg) -> Option<Spec> {
     Some(Spec { long: arg.get_long()?.to_owned(), shorts, takes })
 }
 
-/// The command line as clap is handed it: every option in full with its value joined, of a repeated one the last, and
-/// none that the command does not have.
+/// The command line as clap is handed it: every option in full with its value joined, of a repeated one the last
+/// (or all, where it takes several values), and none that the command does not have.
 fn canonical(command: &Command, table: &[Spec], walked: &Walked, arguments: &[OsString]) -> Vec<OsString> {
     let mut line = vec![OsString::from(command.get_name())];
     for (place, (index, value)) in walked.options.iter().enumerate() {
         let name = table[*index].long.as_str();
         let Some(arg) = command.get_arguments().find(|arg| arg.get_long() == Some(name)) else { continue };
-        let counts = matches!(arg.get_action(), ArgAction::Count);
-        if !counts && walked.options[place + 1..].iter().any(|(later, _)| later == index) {
+        let adds_up = matches!(arg.get_action(), ArgAction::Count | ArgAction::Append);
+        if !adds_up && walked.options[place + 1..].iter().any(|(later, _)| later == index) {
             continue;
         }
         let mut word = OsString::from(format!("--{name}"));
