@@ -4,6 +4,8 @@
 //! kernel with device-mapper, or root.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "cli/check.rs"]
+mod check;
 #[path = "cli/concise.rs"]
 mod concise;
 #[path = "cli/contract.rs"]
@@ -16,6 +18,8 @@ mod decode;
 mod devices;
 #[path = "cli/guide.rs"]
 mod guide;
+#[path = "cli/dry_run.rs"]
+mod dry_run;
 #[path = "cli/options.rs"]
 mod options;
 #[path = "cli/reports.rs"]

@@ -2,14 +2,50 @@
 
 use super::Backend;
 use crate::block::BlockDevice;
-use crate::dm::{CommandKind, DeviceId, Errno, Fault, Flags, Reply, Request, limits};
-use crate::wire::{Dialect, linux};
+use crate::dm::{
+    Command, CommandKind, DeviceId, Errno, Fault, Flags, LineField, Reply, Request, Text, limits, similar,
+};
+use crate::mapper::Draft;
+use crate::wire::{Dialect, linux, show};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroize;
 
 /// The buffer first offered for a command whose reply may be long, in bytes: libdm's choice.
 const FIRST_BUFFER: usize = 16 * 1024;
+
+/// The target types of Linux's own tree: every `struct target_type` of drivers/md (6.16), but those that no table names.
+const KERNEL_TYPES: &[&str] = &[
+    "cache",
+    "clone",
+    "crypt",
+    "delay",
+    "dust",
+    "ebs",
+    "era",
+    "error",
+    "flakey",
+    "integrity",
+    "linear",
+    "log-writes",
+    "mirror",
+    "multipath",
+    "raid",
+    "snapshot",
+    "snapshot-merge",
+    "snapshot-origin",
+    "striped",
+    "switch",
+    "thin",
+    "thin-pool",
+    "unstriped",
+    "vdo",
+    "verity",
+    "writecache",
+    "zero",
+    "zoned",
+];
 
 /// Sends requests to a backend.
 #[derive(Debug)]
@@ -95,6 +131,15 @@ impl Client {
         }
     }
 
+    /// The request as a dictionary of the protocol that was proposed for NetBSD, as `--trace=plist` shows it.
+    pub fn dictionary(&self, request: &Request) -> String {
+        let number = self.dialect.number(request.command.kind());
+        match self.dialect.send(request, linux::HEADER_LEN) {
+            Ok(buffer) => show::ask(number, &buffer).request_dictionary(&buffer),
+            Err(fault) => fault.to_string(),
+        }
+    }
+
     /// Whether the userspace mapper answers, not a kernel.
     pub fn is_mapper(&self) -> bool {
         self.backend.is_mapper()
@@ -113,6 +158,39 @@ impl Client {
         self.backend.volume(device, writable)
     }
 
+    /// Everything that is wrong with a table, as far as can be told without loading it. A kernel is also asked whether it
+    /// has the target types that the mapper does not have, which may load their modules.
+    ///
+    /// # Errors
+    /// The backend cannot look.
+    pub fn check(&mut self, draft: &Draft<'_>) -> Result<Vec<Fault>, CallError> {
+        let asked = |fault: Fault| CallError {
+            verb: "reload",
+            device: DeviceId::by_name(draft.device.clone()),
+            errno: fault.errno,
+            fault: Some(fault),
+        };
+        let mut faults = self.backend.check(draft).map_err(asked)?;
+        if !self.is_mapper() {
+            let mut known = BTreeMap::new();
+            for (index, line) in draft.lines.iter().enumerate() {
+                let Some(line) = line else { continue };
+                let there = *known.entry(&line.target).or_insert_with(|| self.has_type(&line.target));
+                if !there {
+                    faults.push(no_type(&line.target).at_line(index));
+                }
+            }
+            faults.sort_by_key(|fault| fault.line);
+        }
+        Ok(faults)
+    }
+
+    /// Whether the driver has that target type, or has not said that it has not.
+    fn has_type(&mut self, name: &Text) -> bool {
+        let request = Request::global(Command::GetTargetVersion(name.clone()));
+        !self.perform(&request).is_err_and(|error| error.errno == Errno::EINVAL)
+    }
+
     /// Makes what was done last.
     ///
     /// # Errors
@@ -120,6 +198,17 @@ impl Client {
     pub fn commit(&mut self) -> Result<(), Fault> {
         self.backend.commit()
     }
+}
+
+/// The fault of a type that a kernel does not have.
+fn no_type(name: &Text) -> Fault {
+    let meant = similar(name, KERNEL_TYPES.iter().copied());
+    let hint = meant.map_or_else(
+        || "`rdmsetup targets` lists those whose module is loaded".to_owned(),
+        |meant| format!("did you mean \"{meant}\"?"),
+    );
+    let fault = Fault::invalid(format!("the kernel has no target type \"{name}\", and no module for it"));
+    fault.at_field(LineField::Target).with_hint(Some(hint))
 }
 
 impl fmt::Display for CallError {

@@ -17,6 +17,7 @@ mod client;
 pub mod cookie;
 pub mod file_map;
 mod kernel;
+mod kernel_disks;
 pub mod nodes;
 pub mod read_ahead;
 pub mod server;
@@ -37,6 +38,7 @@ pub use crate::wire::{Dialect, Explanation, Field, Side, explain};
 
 use crate::block::BlockDevice;
 use crate::dm::{DeviceId, Errno, Fault};
+use crate::mapper::{self, Draft};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -65,6 +67,15 @@ pub trait Backend: std::fmt::Debug {
     /// # Errors
     /// ENXIO when there is no such device; what opening it gives otherwise.
     fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault>;
+
+    /// What the backend itself, without a request, can tell to be wrong with a table: everything for the mapper, for a
+    /// kernel what the mapper would find that has the same targets and the kernel's disks.
+    ///
+    /// # Errors
+    /// The backend cannot look: its state cannot be read.
+    fn check(&mut self, draft: &Draft<'_>) -> Result<Vec<Fault>, Fault> {
+        Ok(mapper::check_elsewhere(draft, &mut kernel_disks::KernelDisks))
+    }
 
     /// Makes what was done last: nothing that was requested before this is kept if the program dies first.
     ///

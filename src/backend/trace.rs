@@ -5,6 +5,7 @@
 use super::Backend;
 use crate::block::BlockDevice;
 use crate::dm::{DeviceId, Errno, Fault};
+use crate::mapper::Draft;
 use crate::wire::show::{self, Asked};
 use std::fmt;
 use std::io::Write;
@@ -89,6 +90,10 @@ impl Backend for Trace {
         self.inner.volume(device, writable)
     }
 
+    fn check(&mut self, draft: &Draft<'_>) -> Result<Vec<Fault>, Fault> {
+        self.inner.check(draft)
+    }
+
     fn commit(&mut self) -> Result<(), Fault> {
         self.inner.commit()
     }
@@ -150,6 +155,10 @@ mod tests {
 
         fn volume(&mut self, _: &DeviceId, _: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
             Err(Fault::new(Errno::ENXIO, "no volume"))
+        }
+
+        fn check(&mut self, _: &Draft<'_>) -> Result<Vec<Fault>, Fault> {
+            Err(Fault::new(Errno::EIO, "no check"))
         }
 
         fn commit(&mut self) -> Result<(), Fault> {

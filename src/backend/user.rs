@@ -7,7 +7,7 @@
 use super::{Backend, Socket};
 use crate::block::BlockDevice;
 use crate::dm::{CommandKind, DeviceId, Errno, Fault};
-use crate::mapper::{LockedState, Mapper, Progress, StateDir, Waiting};
+use crate::mapper::{Draft, LockedState, Mapper, Progress, StateDir, Waiting};
 use crate::wire::{Call, linux, proplib};
 use std::io;
 use std::sync::Arc;
@@ -201,6 +201,18 @@ impl Backend for User {
             ));
         }
         Ok(Arc::new(mapper.volume(device, writable)?))
+    }
+
+    fn check(&mut self, draft: &Draft<'_>) -> Result<Vec<Fault>, Fault> {
+        match self.driver(CommandKind::DevStatus)? {
+            Driver::Here(session) => return Ok(session.mapper.check(draft)),
+            Driver::Nobody(mapper) => return Ok(mapper.check(draft)),
+            Driver::Server(server) => server.commit()?,
+            Driver::Unknown => return Err(Fault::new(Errno::EIO, "no driver was found")),
+        }
+        // What the server has saved tells all that a check needs to know.
+        let saved = self.state.lock(false)?.map(|lock| lock.load()).transpose()?;
+        Ok(saved.unwrap_or_default().check(draft))
     }
 
     fn commit(&mut self) -> Result<(), Fault> {

@@ -57,6 +57,12 @@ pub trait PdevSource: Debug {
     }
 }
 
+impl<S: PdevSource + ?Sized> PdevSource for &mut S {
+    fn open(&mut self, name: &Text, writable: bool) -> Result<Arc<Pdev>, Fault> {
+        (**self).open(name, writable)
+    }
+}
+
 impl Pdev {
     /// A regular file, or a disk, opened at the absolute `path`; `writable` says how `file` was opened.
     ///

@@ -4,6 +4,7 @@ use super::failure::Failure;
 use super::global::Global;
 use super::mangle::Mangling;
 use super::output::{Output, complain};
+use super::rehearsal::{self, Rehearsal};
 use super::sysfs;
 use crate::backend::cookie::{Cookie, CookieError};
 use crate::backend::nodes::Nodes;
@@ -49,6 +50,8 @@ pub(crate) struct Context {
     dialect: Option<Dialect>,
     /// What is asked of udev; it counts until udev is first needed.
     pub(super) udev_options: UdevOptions,
+    /// Requests are shown, not sent.
+    pub(super) rehearsal: Option<Rehearsal>,
     bad_cookie: bool,
     opened: Option<(Client, Nodes)>,
     udev: Option<Udev>,
@@ -108,6 +111,7 @@ impl Context {
             trace: global.trace,
             dialect: global.dialect.filter(|_| !classic),
             udev_options: environment.udev,
+            rehearsal: None,
             bad_cookie: environment.bad_cookie,
             opened: None,
             udev: None,
@@ -170,6 +174,9 @@ impl Context {
     /// undone without it.
     pub(super) fn prepare_udev(&mut self) -> Result<(), Failure> {
         self.open()?;
+        if self.rehearsal.is_some() {
+            return Ok(());
+        }
         Ok(self.udev().prepare()?)
     }
 
@@ -182,6 +189,9 @@ impl Context {
             request = request.with_flags(Flags::PERSISTENT_DEV);
         }
         self.open()?;
+        if let Some(rehearsed) = rehearsal::rehearse(self, &request) {
+            return rehearsed;
+        }
         let resumes = request.command == Command::DevSuspend && !request.flags.contains(Flags::SUSPEND);
         if resumes || matches!(request.command, Command::DevRemove | Command::DevRename(_)) {
             return self.perform_with_uevent(request);
@@ -297,7 +307,7 @@ impl Context {
 
     /// Prints the block of `info` if `-v` asks for it.
     pub(super) fn print_info_if_verbose(&mut self, reply: &Reply) {
-        if self.verbose > 0 {
+        if self.verbose > 0 && self.rehearsal.is_none() {
             self.print_info(reply);
         }
     }

@@ -4,11 +4,12 @@ use super::concise::{Entries, Entry};
 use super::context::Context;
 use super::failure::Failure;
 use super::read_ahead::ResumeOptions;
+use super::rehearsal::DryRun;
 use super::selector::{Selector, mangled_uuid, new_name, number};
 use super::udev_options::UdevArgs;
-use super::{Run, output, sysfs, table_source};
+use super::{Run, sysfs, table_source};
 use crate::dm::{
-    Command, DeviceId, DeviceNumber, Errno, Flags, Reply, Request, SourceTable, TableSyntaxError, Text,
+    Command, DeviceId, DeviceNumber, Flags, Reply, Request, SourceTable, TableSyntaxError, Text,
 };
 use crate::mapper;
 use crate::render::ConciseForm;
@@ -16,7 +17,6 @@ use clap::Args;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
-use zeroize::Zeroizing;
 
 /// Create a device, load a table and start it
 ///
@@ -59,6 +59,9 @@ pub(super) struct Create {
 
     #[command(flatten)]
     after: ResumeOptions,
+
+    #[command(flatten)]
+    rehearse: DryRun,
 
     #[command(flatten)]
     selector: Selector,
@@ -135,6 +138,7 @@ impl Run for Create {
 impl Create {
     /// Has the options followed that are about more than one request.
     fn apply(&self, ctx: &mut Context) -> Result<(), Failure> {
+        self.rehearse.apply(ctx);
         self.udev.apply(ctx)?;
         self.after.apply(ctx)?;
         let options = &mut ctx.open()?.1.options;
@@ -153,7 +157,9 @@ impl Create {
         } else {
             ctx.prepare_udev()?;
             let reply = create_and_start(ctx, plan.device, plan.source, flags)?;
-            self.after.finish(ctx, &reply);
+            if ctx.rehearsal.is_none() {
+                self.after.finish(ctx, &reply);
+            }
             reply
         };
         ctx.print_info_if_verbose(&reply);
@@ -171,7 +177,7 @@ impl Create {
             let line = "--concise is incompatible with --[no]table, --minor, --uuid and --inactive.";
             return Err(Failure::classic(line));
         }
-        let text = concise_text(self.name.as_deref())?;
+        let text = table_source::word_or_input(self.name.as_deref())?;
         self.apply(ctx)?;
         let form = if ctx.classic { ConciseForm::Classic } else { ConciseForm::Readable };
         if !ctx.classic {
@@ -201,15 +207,6 @@ impl Create {
         let readonly = entry.readonly || self.readonly && heeds_readonly;
         Ok(Plan { device: DeviceId { name, uuid, dev }, source, readonly })
     }
-}
-
-/// The text of --concise: the word, or standard input.
-fn concise_text(word: Option<&OsStr>) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    if let Some(word) = word {
-        return Ok(Zeroizing::new(word.as_bytes().to_vec()));
-    }
-    let failed = |error| Failure::Ours(format!("standard input: {}", Errno::from_io(&error)));
-    output::data_in().and_then(table_source::read_all).map_err(failed)
 }
 
 /// The major number of mapped devices.

@@ -60,9 +60,12 @@ impl Failure {
             Self::Load(error, device, source) => {
                 let place = error.fault.as_ref().and_then(|fault| source.locate(fault));
                 let whole = || error.fault.as_ref().and_then(reason);
-                (Some(error.to_string()), place.map(|place| located(device, &place)).or_else(whole))
+                let table = format!("table of {device}");
+                (Some(error.to_string()), place.map(|place| located(&table, &place)).or_else(whole))
             }
-            Self::Table(from, device, error) => (Some(unreadable(from, error)), Some(located(device, error))),
+            Self::Table(from, device, error) => {
+                (Some(unreadable(from, error)), Some(located(&format!("table of {device}"), error)))
+            }
             Self::Classic(line) => (Some(line.clone()), None),
             Self::Explained(line, why) => (Some(line.clone()), Some(ours(why))),
             // In classic mode too, since a failure must say something.
@@ -76,8 +79,14 @@ fn ours(line: impl fmt::Display) -> String {
     format!("rdmsetup: {line}")
 }
 
-fn reason(fault: &Fault) -> Option<String> {
-    Some(ours(fault)).filter(|_| !fault.reason.is_empty())
+/// The reason of a fault that is no line's, and what to do about it.
+pub(super) fn reason(fault: &Fault) -> Option<String> {
+    Some(ours(fault) + &hint(fault.hint.as_deref())).filter(|_| !fault.reason.is_empty())
+}
+
+/// What to do about it, on a line of its own.
+fn hint(hint: Option<&str>) -> String {
+    hint.map_or_else(String::new, |hint| format!("\n  hint: {hint}"))
 }
 
 /// dmsetup's lines where no driver answers.
@@ -97,20 +106,41 @@ fn unreadable(from: &str, error: &TableSyntaxError) -> String {
     format!("Invalid format on line {} of table {from}.", error.line)
 }
 
-/// Where the fault is and what, the line, and a caret under it. Keys are not shown.
-fn located(device: &Text, error: &TableSyntaxError) -> String {
+/// Where in that table the fault is and what, the line, and a caret under it. Keys are not shown.
+pub(super) fn located(table: &str, error: &TableSyntaxError) -> String {
+    let Place { column, width, indent, text } = place(error);
+    let (number, reason, hint) = (error.line, &error.reason, hint(error.hint.as_deref()));
+    ours(format_args!(
+        "{table}, line {number}, column {column}: {reason}\n  {text}\n  {indent}{}{hint}",
+        "^".repeat(width.max(1))
+    ))
+}
+
+/// Where a fault stands, as it is shown.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The column that it begins in, in characters from 1.
+    pub(super) column: usize,
+    /// How many characters it has; none where something is missing.
+    pub(super) width: usize,
+    /// Blanks that lead there.
+    indent: String,
+    /// The line, without keys.
+    pub(super) text: String,
+}
+
+/// The place of a fault in its line.
+pub(super) fn place(error: &TableSyntaxError) -> Place {
     let mut line = error.text.to_vec();
     hide_keys(&mut line);
     let shown = |range: &[u8]| String::from_utf8_lossy(range).into_owned();
     let before = shown(&line[..error.span.start]);
-    let width = shown(&line[error.span.clone()]).chars().count().max(1);
-    let indent: String = before.chars().map(|char| if char == '\t' { '\t' } else { ' ' }).collect();
-    let column = before.chars().count() + 1;
-    let (number, reason, text) = (error.line, &error.reason, shown(&line));
-    ours(format_args!(
-        "table of {device}, line {number}, column {column}: {reason}\n  {text}\n  {indent}{}",
-        "^".repeat(width)
-    ))
+    Place {
+        column: before.chars().count() + 1,
+        width: shown(&line[error.span.clone()]).chars().count(),
+        indent: before.chars().map(|char| if char == '\t' { '\t' } else { ' ' }).collect(),
+        text: shown(&line),
+    }
 }
 
 /// Overwrites what `table` would not show either: this text ends up in logs.

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::failure::Failure;
+use super::rehearsal::DryRun;
 use super::selector::Selector;
 use super::{Run, table_source};
 use crate::dm::{Command, Flags, Request, Text};
@@ -39,6 +40,9 @@ pub(super) struct Load {
     inactive: bool,
 
     #[command(flatten)]
+    rehearse: DryRun,
+
+    #[command(flatten)]
     selector: Selector,
 }
 
@@ -47,6 +51,7 @@ impl Run for Load {
         if self.notable {
             return Err(Failure::classic("--notable only available when creating new device."));
         }
+        self.rehearse.apply(ctx);
         let words: Vec<&OsStr> = self.words.iter().map(OsString::as_os_str).collect();
         let (name, file) = match (self.selector.is_given(), words.as_slice()) {
             (false, []) => return Err(Failure::classic("Please specify device.")),

@@ -20,8 +20,10 @@ mod extent;
 mod failure;
 mod getopt;
 mod global;
+mod json;
 mod output;
 mod read_ahead;
+mod rehearsal;
 mod report;
 mod report_fields;
 mod report_row;
@@ -108,6 +110,7 @@ subcommands! {
     #[cfg(all(feature = "serve", target_os = "linux"))]
     "serve" => serve::Serve;
     "decode" => decode::Decode;
+    "check" => check::Check;
     "man" => man::Man;
 }
 

@@ -3,6 +3,7 @@
 use super::Run;
 use super::context::Context;
 use super::failure::Failure;
+use super::rehearsal::DryRun;
 use super::selector::Selector;
 use super::udev_options::UdevArgs;
 use super::wipe_table;
@@ -36,6 +37,9 @@ pub(super) struct Remove {
     deferred: bool,
 
     #[command(flatten)]
+    rehearse: DryRun,
+
+    #[command(flatten)]
     selector: Selector,
 
     #[command(flatten)]
@@ -44,6 +48,7 @@ pub(super) struct Remove {
 
 impl Run for Remove {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        self.rehearse.apply(ctx);
         self.udev.apply(ctx)?;
         let deferred = Flags::DEFERRED_REMOVE.when(self.deferred);
         self.selector.each(ctx, &self.names, |ctx, device| {
@@ -67,7 +72,7 @@ impl Run for Remove {
 
 impl Remove {
     fn remove(&self, ctx: &mut Context, device: &DeviceId, flags: Flags) -> Result<(), Failure> {
-        let mut left = if self.retry { RETRIES } else { 0 };
+        let mut left = if self.retry && ctx.rehearsal.is_none() { RETRIES } else { 0 };
         loop {
             match ctx.perform(Request::new(device.clone(), Command::DevRemove).with_flags(flags)) {
                 Err(failure) if failure.is(Errno::EBUSY) && left > 0 => {

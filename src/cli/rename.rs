@@ -3,6 +3,7 @@
 use super::Run;
 use super::context::Context;
 use super::failure::Failure;
+use super::rehearsal::DryRun;
 use super::selector::Selector;
 use super::udev_options::UdevArgs;
 use crate::dm::{Command, Flags, Request, Text, limits};
@@ -22,6 +23,9 @@ pub(super) struct Rename {
     setuuid: bool,
 
     #[command(flatten)]
+    rehearse: DryRun,
+
+    #[command(flatten)]
     selector: Selector,
 
     #[command(flatten)]
@@ -30,6 +34,7 @@ pub(super) struct Rename {
 
 impl Run for Rename {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        self.rehearse.apply(ctx);
         self.udev.apply(ctx)?;
         let (name, new) = match self.words.as_slice() {
             [name, new, ..] => (Some(name.as_os_str()), new.as_os_str()),

@@ -18,27 +18,34 @@ pub(super) fn read(
     file: Option<&OsStr>,
     device: &Text,
 ) -> Result<SourceTable, Failure> {
-    let mut text = Zeroizing::new(Vec::new());
-    let from = match (table, file) {
-        (Some(table), _) => {
-            text.extend_from_slice(table.as_bytes());
-            String::new()
-        }
-        (None, Some(file)) => {
-            let name = file.display().to_string();
-            text = File::open(file).and_then(read_all).map_err(|error| {
-                let classic = format!("Couldn't open '{name}' for reading.");
-                Failure::Explained(classic, format!("{name}: {}", Errno::from_io(&error)))
-            })?;
-            name
-        }
-        (None, None) => {
-            let failed = |error| Failure::Ours(format!("standard input: {}", Errno::from_io(&error)));
-            text = output::data_in().and_then(read_all).map_err(failed)?;
-            "on stdin".into()
-        }
-    };
+    let (text, from) = text(table, file)?;
     SourceTable::parse(&text).map_err(|error| Failure::Table(from, device.clone(), error))
+}
+
+/// The text of a table, and dmsetup's name for where it came from.
+pub(super) fn text(
+    table: Option<&OsStr>,
+    file: Option<&OsStr>,
+) -> Result<(Zeroizing<Vec<u8>>, String), Failure> {
+    let Some(file) = file.filter(|_| table.is_none()) else {
+        let from = if table.is_some() { "" } else { "on stdin" };
+        return Ok((word_or_input(table)?, from.into()));
+    };
+    let name = file.display().to_string();
+    let text = File::open(file).and_then(read_all).map_err(|error| {
+        let classic = format!("Couldn't open '{name}' for reading.");
+        Failure::Explained(classic, format!("{name}: {}", Errno::from_io(&error)))
+    })?;
+    Ok((text, name))
+}
+
+/// The word itself, or all of standard input.
+pub(super) fn word_or_input(word: Option<&OsStr>) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    if let Some(word) = word {
+        return Ok(Zeroizing::new(word.as_bytes().to_vec()));
+    }
+    let failed = |error| Failure::Ours(format!("standard input: {}", Errno::from_io(&error)));
+    output::data_in().and_then(read_all).map_err(failed)
 }
 
 /// All that a file holds. A buffer that was too small is wiped, since a key may stand in it.

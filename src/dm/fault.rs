@@ -16,12 +16,27 @@ pub struct Fault {
     pub line: Option<usize>,
     /// The word of that line's parameters at fault, counted from 0.
     pub argument: Option<usize>,
+    /// The field of that line at fault, where it is none of the parameters.
+    pub field: Option<LineField>,
+    /// What to do about it, where that does not follow from the reason: a few words, as in `did you mean "linear"?`.
+    pub hint: Option<String>,
+}
+
+/// A field of a table line before its parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineField {
+    /// The first sector.
+    Start,
+    /// The number of sectors.
+    Length,
+    /// The target type.
+    Target,
 }
 
 impl Fault {
     /// A fault that is no particular line's.
     pub fn new(errno: Errno, reason: impl Into<String>) -> Self {
-        Self { errno, reason: reason.into(), line: None, argument: None }
+        Self { errno, reason: reason.into(), line: None, argument: None, field: None, hint: None }
     }
 
     /// A bad argument: EINVAL.
@@ -33,6 +48,20 @@ impl Fault {
     #[must_use]
     pub fn at_line(mut self, line: usize) -> Self {
         self.line = Some(line);
+        self
+    }
+
+    /// The same fault, of that field of the line.
+    #[must_use]
+    pub fn at_field(mut self, field: LineField) -> Self {
+        self.field = Some(field);
+        self
+    }
+
+    /// The same fault, with what to do about it if that is known.
+    #[must_use]
+    pub fn with_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
         self
     }
 

@@ -22,6 +22,11 @@ impl Sectors {
         self.0.checked_add(other.0).map(Self)
     }
 
+    /// The amount with its unit: `1 sector`, `8 sectors`.
+    pub fn counted(self) -> String {
+        format!("{self} sector{}", if self.0 == 1 { "" } else { "s" })
+    }
+
     /// The same amount in bytes, or `None` past 2^64 - 1.
     pub fn to_bytes(self) -> Option<Bytes> {
         self.0.checked_mul(SECTOR_SIZE).map(Bytes)

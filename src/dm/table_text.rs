@@ -4,7 +4,7 @@
 //! comment, empty lines of no account: dmsetup's format. dmsetup also takes `100linear` for `100 linear` and `-1`
 //! for 2^64 - 1; here a number is digits with a blank behind them, since a typing error must not become a table.
 
-use super::{Fault, Line, Sectors, Table, Text, limits};
+use super::{Fault, Line, LineField, Sectors, Table, Text, limits};
 use std::fmt;
 use std::ops::Range;
 
@@ -19,7 +19,7 @@ pub struct SourceTable {
 
 /// Where a table's line stands in its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+pub(super) struct Place {
     /// Counted from 1, empty lines and comments too.
     number: usize,
     /// The line as it was written.
@@ -39,6 +39,8 @@ pub struct TableSyntaxError {
     pub text: Text,
     /// What is wrong there.
     pub reason: String,
+    /// What to do about it, if that is known.
+    pub hint: Option<String>,
 }
 
 /// A key may stand in it.
@@ -60,10 +62,13 @@ impl SourceTable {
         let mut source = Self::default();
         for (index, text) in text.split(|&byte| byte == b'\n').enumerate() {
             let number = index + 1;
-            let faulty = |(span, reason)| TableSyntaxError { line: number, span, text: text.into(), reason };
-            if let Some((line, params)) = parse_line(text).map_err(faulty)? {
-                source.table.lines.push(line);
-                source.places.push(Place { number, text: text.into(), params });
+            match parse_line(text) {
+                Ok(Some((line, params))) => {
+                    source.table.lines.push(line);
+                    source.places.push(Place::new(number, text, params));
+                }
+                Ok(None) => {}
+                Err(mut flaws) => return Err(flaws.swap_remove(0).in_line(number, text)),
             }
         }
         Ok(source)
@@ -71,53 +76,94 @@ impl SourceTable {
 
     /// The place in the text of a fault that a driver found; `None` when it is no particular line's.
     pub fn locate(&self, fault: &Fault) -> Option<TableSyntaxError> {
-        let place = self.places.get(fault.line?)?;
-        let whole =
-            || words(&place.text, 0).first().map_or(0, |word| word.start)..place.text.trim_ascii_end().len();
-        let span = match fault.argument {
-            None => whole(),
-            Some(index) => {
-                let arguments = words(&place.text[..place.params.end], place.params.start);
-                let end = place.params.start.max(arguments.last().map_or(0, |last| last.end));
+        Some(self.places.get(fault.line?)?.locate(fault))
+    }
+}
+
+impl Place {
+    pub(super) fn new(number: usize, text: &[u8], params: Range<usize>) -> Self {
+        Self { number, text: text.into(), params }
+    }
+
+    /// What a fault of this line is to be shown as.
+    pub(super) fn locate(&self, fault: &Fault) -> TableSyntaxError {
+        let fields = words(&self.text, 0);
+        let field = |index: usize| fields.get(index).cloned().unwrap_or(0..0);
+        let span = match (fault.field, fault.argument) {
+            (Some(LineField::Start), _) => field(0),
+            (Some(LineField::Length), _) => field(1),
+            (Some(LineField::Target), _) => field(2),
+            (None, None) => field(0).start..self.text.trim_ascii_end().len(),
+            (None, Some(index)) => {
+                let arguments = words(&self.text[..self.params.end], self.params.start);
+                let end = self.params.start.max(arguments.last().map_or(0, |last| last.end));
                 arguments.get(index).cloned().unwrap_or(end..end)
             }
         };
-        Some(TableSyntaxError {
-            line: place.number,
+        TableSyntaxError {
+            line: self.number,
             span,
-            text: place.text.clone(),
+            text: self.text.clone(),
             reason: fault.reason.clone(),
-        })
+            hint: fault.hint.clone(),
+        }
     }
 }
 
 /// The bytes of a line that are wrong, and why.
-type Flaw = (Range<usize>, String);
+pub(super) struct Flaw {
+    span: Range<usize>,
+    reason: String,
+}
 
-/// One line of text: the table line with the place of its parameters, or nothing if it holds none.
-fn parse_line(text: &[u8]) -> Result<Option<(Line, Range<usize>)>, Flaw> {
+impl Flaw {
+    pub(super) fn in_line(self, number: usize, text: &[u8]) -> TableSyntaxError {
+        TableSyntaxError { line: number, span: self.span, text: text.into(), reason: self.reason, hint: None }
+    }
+}
+
+/// One line of text: the table line with the place of its parameters, or nothing if it holds none. If it is wrong: all
+/// that is wrong with it, from left to right.
+pub(super) fn parse_line(text: &[u8]) -> Result<Option<(Line, Range<usize>)>, Vec<Flaw>> {
     let end = text.trim_ascii_end().len();
     let fields = words(&text[..end], 0);
     let Some(first) = fields.first().filter(|first| text[first.start] != b'#') else { return Ok(None) };
     let field = |index: usize, what: &str| {
-        fields.get(index).cloned().ok_or_else(|| (end..end, format!("the line ends before {what}")))
+        let missing = || Flaw { span: end..end, reason: format!("the line ends before {what}") };
+        fields.get(index).cloned().ok_or_else(missing)
     };
-    let start = sectors(text, first.clone())?;
-    let length = sectors(text, field(1, "the length, a number of sectors")?)?;
-    let target = field(2, "the target type")?;
-    if let Some(nul) = text.iter().position(|&byte| byte == 0) {
-        return Err((nul..nul + 1, "a NUL byte cannot stand in a table".into()));
+    let start = sectors(text, first.clone());
+    let length = field(1, "the length, a number of sectors").and_then(|word| sectors(text, word));
+    let target = match length {
+        // One word that is missing is enough to be told of.
+        Err(_) if fields.len() < 2 => Ok(0..0),
+        Ok(_) | Err(_) => field(2, "the target type").and_then(|word| type_name(text, word)),
+    };
+    let nul = text
+        .iter()
+        .position(|&byte| byte == 0)
+        .map(|nul| Flaw { span: nul..nul + 1, reason: "a NUL byte cannot stand in a table".into() });
+    match (start, length, target, nul) {
+        (Ok(start), Ok(length), Ok(target), None) => {
+            // Up to three words are fields; what comes behind is the target's, up to a comment.
+            let begin = fields.get(3).map_or(end, |word| word.start);
+            let stop = text[begin..end].iter().position(|&byte| byte == b'#').map_or(end, |at| begin + at);
+            let params = doubled_backslashes(&text[begin..stop]);
+            Ok(Some((Line { start, length, target: text[target].into(), params }, begin..stop)))
+        }
+        (start, length, target, nul) => {
+            Err([start.err(), length.err(), target.err(), nul].into_iter().flatten().collect())
+        }
     }
-    if target.len() >= limits::TYPE_NAME_LEN {
-        let name = Text::from(&text[target.clone()]);
-        return Err((target, format!("target type name \"{name}\" is longer than 15 bytes")));
+}
+
+/// The place of a target type's name, if it may be one.
+fn type_name(text: &[u8], word: Range<usize>) -> Result<Range<usize>, Flaw> {
+    if word.len() < limits::TYPE_NAME_LEN {
+        return Ok(word);
     }
-    // Up to three words are fields; what comes behind is the target's, up to a comment.
-    let begin = fields.get(3).map_or(end, |word| word.start);
-    let stop = text[begin..end].iter().position(|&byte| byte == b'#').map_or(end, |at| begin + at);
-    let line =
-        Line { start, length, target: text[target].into(), params: doubled_backslashes(&text[begin..stop]) };
-    Ok(Some((line, begin..stop)))
+    let name = Text::from(&text[word.clone()]);
+    Err(Flaw { span: word, reason: format!("target type name \"{name}\" is longer than 15 bytes") })
 }
 
 /// The number of sectors that a word says.
@@ -134,7 +180,7 @@ fn sectors(text: &[u8], word: Range<usize>) -> Result<Sectors, Flaw> {
         } else {
             format!("\"{shown}\" is not a number of sectors")
         };
-        (word, reason)
+        Flaw { span: word, reason }
     })
 }
 

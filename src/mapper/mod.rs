@@ -12,6 +12,7 @@
 
 mod activate;
 mod catalog;
+mod check;
 mod commands;
 mod device;
 mod entry;
@@ -19,6 +20,7 @@ mod gate;
 mod limits;
 mod live;
 mod live_table;
+mod looking;
 mod lookup;
 mod pdevs;
 mod pieces;
@@ -32,6 +34,7 @@ mod tables;
 mod volume;
 
 pub use catalog::Catalog;
+pub use check::{Draft, check_elsewhere};
 pub use entry::{Outcome, Progress, Waiting};
 pub use saved::{State, StateError};
 pub use state_dir::{LockedState, StateDir, StateWatch};
@@ -41,6 +44,7 @@ pub use volume::Volume;
 use crate::dm::{Fault, Text, Version};
 use crate::target::Shared;
 use device::Device;
+use live::Live;
 use pdevs::Pdevs;
 use std::collections::BTreeMap;
 

@@ -133,7 +133,7 @@ impl Mapper {
         device.suspending = None;
         device.slots.inactive = None;
         device.loaded = None;
-        live.check_limits().inspect_err(|_| live.retire())?;
+        live.check_limits(&table.table.lines).inspect_err(|_| live.retire())?;
         device.read_only = table.read_only;
         device.live.attach(live, table.read_only);
         device.slots.active = Some(table);

@@ -1,6 +1,7 @@
 //! The commands about tables: load, clear, suspend, resume, status, dependencies, messages.
 
 use super::Mapper;
+use super::check::{check_end, check_length, check_start, known_type};
 use super::device::Device;
 use super::live::Live;
 use super::live_table::{LiveLine, LiveTable};
@@ -13,7 +14,7 @@ use crate::dm::{
     DeviceId, DeviceNumber, Errno, Fault, Flags, Line, Reply, ReplyBody, Request, Sectors, Slot, StatusLine,
     Table, Text,
 };
-use crate::target::{self, Events, Init, TargetType};
+use crate::target::{Events, Init, TargetType};
 use std::sync::{Arc, Weak};
 
 /// How a table's targets are made.
@@ -33,7 +34,7 @@ impl Mapper {
         let (live, deps, pdevs) = self.build_among_others(&name, &table.lines, read_only, &[])?;
         let device = self.device_mut(&DeviceId::by_name(name.clone()))?;
         if !device.was_loaded {
-            live.check_limits()?;
+            live.check_limits(&table.lines)?;
         }
         let lines = table.lines.iter().zip(&live.lines).map(|(line, live)| Line {
             start: line.start,
@@ -212,7 +213,7 @@ impl Mapper {
         for (index, line) in lines.iter().enumerate() {
             let arguments = line.params.words();
             let mut init = Init {
-                target: find_target(line, end).map_err(|fault| fault.at_line(index))?,
+                target: placed_type(line, end).map_err(|fault| fault.at_line(index))?,
                 start: line.start,
                 length: line.length,
                 arguments: &arguments,
@@ -234,19 +235,10 @@ impl Mapper {
 }
 
 /// The type of a line's target, if the line follows the one that ends at `end`.
-fn find_target(line: &Line, end: Sectors) -> Result<&'static TargetType, Fault> {
-    let Line { start, length, target, .. } = line;
-    if *length == Sectors::ZERO {
-        return Err(Fault::invalid("the line maps no sectors: its length is 0"));
-    }
-    let found = target::find(target);
-    let found = found.ok_or_else(|| Fault::invalid(format!("there is no target type \"{target}\"")))?;
-    if *start != end {
-        let what = if *start > end { "a gap" } else { "an overlap" };
-        return Err(Fault::invalid(format!("{what} in the table: the line starts at {start}, not at {end}")));
-    }
-    if start.checked_add(*length).and_then(Sectors::to_bytes).is_none() {
-        return Err(Fault::invalid(format!("{length} sectors from {start} are more than a device can have")));
-    }
+fn placed_type(line: &Line, end: Sectors) -> Result<&'static TargetType, Fault> {
+    check_length(line)?;
+    let found = known_type(line)?;
+    check_start(line, end)?;
+    check_end(line)?;
     Ok(found)
 }

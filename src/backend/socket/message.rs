@@ -9,7 +9,7 @@
 //! is there when the errno is not 0 and more is known than the number.
 
 use crate::dm::limits::MAX_BUFFER;
-use crate::dm::{Bytes, DeviceId, DeviceNumber, Errno, Fault, Text};
+use crate::dm::{Bytes, DeviceId, DeviceNumber, Errno, Fault, LineField, Text};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 
@@ -98,7 +98,12 @@ struct Told {
     reason: String,
     line: Option<usize>,
     argument: Option<usize>,
+    field: Option<u8>,
+    hint: Option<String>,
 }
+
+/// The fields of a table line, by their places.
+const FIELDS: [LineField; 3] = [LineField::Start, LineField::Length, LineField::Target];
 
 impl Question {
     pub(in crate::backend) fn new(kind: Kind) -> Self {
@@ -163,8 +168,11 @@ impl Answer {
     /// Sends it with its payload.
     pub(in crate::backend) fn send(&self, to: &mut impl Write, payload: &[u8]) -> io::Result<()> {
         let told = self.fault.as_ref().map(|fault| {
-            let Fault { errno, reason, line, argument } = fault.clone();
-            serde_json::to_vec(&Told { errno: errno.0, reason, line, argument }).unwrap_or_default()
+            let Fault { errno, reason, line, argument, field, hint } = fault.clone();
+            let field = FIELDS.into_iter().zip(0..).find(|(known, _)| Some(*known) == field);
+            let field = field.map(|(_, place)| place);
+            serde_json::to_vec(&Told { errno: errno.0, reason, line, argument, field, hint })
+                .unwrap_or_default()
         });
         let told = told.filter(|told| told.len() <= MAX_FAULT).unwrap_or_default();
         let errno = self.errno.0.cast_unsigned();
@@ -191,11 +199,13 @@ impl Answer {
         receive_payload(from, u64::from(told_len), &mut told)?;
         receive_payload(from, length, payload)?;
         let fault = serde_json::from_slice(&told).ok();
-        let fault = fault.map(|Told { errno, reason, line, argument }| Fault {
+        let fault = fault.map(|Told { errno, reason, line, argument, field, hint }| Fault {
             errno: Errno(errno),
             reason,
             line,
             argument,
+            field: field.and_then(|place| FIELDS.get(usize::from(place)).copied()),
+            hint,
         });
         Ok(Self { errno: Errno(errno.cast_signed()), fault, value })
     }

@@ -1,0 +1,196 @@
+//! `check`: everything that is wrong with a table, without loading it.
+
+use super::concise::{Entries, Entry};
+use super::context::Context;
+use super::failure::{Failure, located, place, reason};
+use super::output::complain;
+use super::{Run, json, table_source};
+use crate::dm::{Errno, Fault, Sectors, TableDraft, TableSyntaxError, Text};
+use crate::mapper::Draft;
+use crate::render::ConciseForm;
+use clap::Args;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use zeroize::Zeroizing;
+
+/// Find every fault in a table without loading it
+///
+/// Each line is checked as a load would check it, and every fault is shown, not only the first: words that are no
+/// numbers, unknown target types, wrong arguments, gaps and overlaps, disks that are missing, too small or not to be
+/// written to, and ranges that are not aligned to their blocks. Nothing is changed, and disks are only read.
+///
+/// The userspace mapper finds what its load would refuse. For the kernel's driver the lines of the target types that
+/// rdmsetup itself has are checked in full; of others their place in the table, and whether the kernel has the type.
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    /// The file that holds the table, - for standard input, as without it; with --concise the devices themselves
+    file: Option<OsString>,
+
+    /// The table itself: lines of START LENGTH TARGET PARAMETERS, in sectors of 512 bytes
+    #[arg(long)]
+    table: Option<OsString>,
+
+    /// Check devices as `table --concise` shows them; the tables of later ones may use earlier ones
+    #[arg(long)]
+    concise: bool,
+
+    /// Check a table that is to be loaded read-only: its disks need not be writable
+    #[arg(short, long)]
+    readonly: bool,
+
+    /// Write the faults to standard output as a JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// A table with what was found in it.
+#[derive(Debug)]
+struct Checked {
+    /// What faults call the table: `table of vol0`, or where it came from.
+    called: String,
+    /// The device that it is for, where that is known.
+    device: Option<Text>,
+    lines: usize,
+    size: Sectors,
+    faults: Vec<Found>,
+}
+
+/// A fault, with its place if it has one.
+#[derive(Debug)]
+struct Found {
+    errno: Errno,
+    fault: Option<Fault>,
+    place: Option<TableSyntaxError>,
+}
+
+impl Run for Check {
+    fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        let checked = if self.concise { self.devices(ctx)? } else { vec![self.one(ctx)?] };
+        let is_faulty = checked.iter().any(|checked| !checked.faults.is_empty());
+        if self.json {
+            let tables: Vec<Value> = checked.iter().map(Checked::to_json).collect();
+            ctx.out.print(json::document("check", &[("ok", json!(!is_faulty)), ("tables", tables.into())]));
+        } else {
+            checked.iter().for_each(|checked| checked.show(ctx));
+        }
+        if is_faulty { Err(Failure::Reported) } else { Ok(()) }
+    }
+}
+
+impl Check {
+    fn one(&self, ctx: &mut Context) -> Result<Checked, Failure> {
+        let file = self.file.as_deref().filter(|file| *file != "-");
+        if file.is_some() && self.table.is_some() {
+            return Err(Failure::Ours("check: give --table or a file, not both".into()));
+        }
+        let (text, _) = table_source::text(self.table.as_deref(), file)?;
+        let called = match (&self.table, file) {
+            (Some(_), _) => "table".to_owned(),
+            (None, Some(file)) => file.display().to_string(),
+            (None, None) => "standard input".to_owned(),
+        };
+        self.check(ctx, called, None, &text, &BTreeMap::new())
+    }
+
+    /// The devices of --concise, each with those before it to build on.
+    fn devices(&self, ctx: &mut Context) -> Result<Vec<Checked>, Failure> {
+        if self.table.is_some() {
+            return Err(Failure::Ours("check: --concise takes the devices as its argument, and no --table".into()));
+        }
+        let word = self.file.as_deref().filter(|file| *file != "-");
+        let text = table_source::word_or_input(word)?;
+        let (mut checked, mut planned) = (Vec::new(), BTreeMap::new());
+        for entry in Entries::of(&text, ConciseForm::Readable) {
+            let Entry { name, table, .. } = entry.map_err(|error| Failure::classic(error.to_string()))?;
+            let called = format!("table of {name}");
+            if table.trim_ascii().is_empty() {
+                // A device without a table is as good as any.
+                planned.insert(name, Sectors::ZERO);
+                continue;
+            }
+            let found = self.check(ctx, called, Some(&name), &Zeroizing::new(table), &planned)?;
+            planned.insert(name, found.size);
+            checked.push(found);
+        }
+        Ok(checked)
+    }
+
+    fn check(
+        &self,
+        ctx: &mut Context,
+        called: String,
+        device: Option<&Text>,
+        text: &[u8],
+        planned: &BTreeMap<Text, Sectors>,
+    ) -> Result<Checked, Failure> {
+        let table = TableDraft::parse(text);
+        let name = device.cloned().unwrap_or_default();
+        let draft = Draft { device: &name, lines: &table.lines, read_only: self.readonly, planned };
+        let size = draft.size();
+        let syntax = table.faults.iter().map(|error| Found {
+            errno: Errno::EINVAL,
+            fault: None,
+            place: Some(error.clone()),
+        });
+        let mut faults: Vec<Found> = syntax.collect();
+        // Where no line can be read there is nothing to ask.
+        if faults.is_empty() || table.lines.iter().any(Option::is_some) {
+            let found = ctx.client()?.check(&draft)?;
+            faults.extend(found.into_iter().map(|fault| Found {
+                errno: fault.errno,
+                place: table.locate(&fault),
+                fault: Some(fault),
+            }));
+        }
+        faults.sort_by_key(|found| found.place.as_ref().map(|place| (place.line, place.span.start)));
+        Ok(Checked { called, device: device.cloned(), lines: table.lines.len(), size, faults })
+    }
+}
+
+impl Checked {
+    /// The faults on standard error, or that there is none.
+    fn show(&self, ctx: &mut Context) {
+        if self.faults.is_empty() {
+            let plural = if self.lines == 1 { "" } else { "s" };
+            ctx.out.print(format!("{}: {} line{plural}, {}, no fault\n", self.called, self.lines, self.size.counted()));
+        }
+        for found in &self.faults {
+            let shown = match &found.place {
+                Some(place) => Some(located(&self.called, place)),
+                None => found.fault.as_ref().and_then(reason),
+            };
+            shown.iter().for_each(|shown| complain(shown));
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "device": self.device.as_ref().map(ToString::to_string),
+            "source": self.called,
+            "lines": self.lines,
+            "sectors": self.size.0,
+            "faults": self.faults.iter().map(Found::to_json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+impl Found {
+    fn to_json(&self) -> Value {
+        let (reason, hint) = match (&self.place, &self.fault) {
+            (Some(place), _) => (&place.reason, &place.hint),
+            (None, Some(fault)) => (&fault.reason, &fault.hint),
+            (None, None) => return Value::Null,
+        };
+        let shown = self.place.as_ref().map(|error| (error.line, place(error)));
+        json!({
+            "line": shown.as_ref().map(|(line, _)| line),
+            "column": shown.as_ref().map(|(_, place)| place.column),
+            "width": shown.as_ref().map(|(_, place)| place.width),
+            "text": shown.as_ref().map(|(_, place)| &place.text),
+            "errno": json::errno(self.errno),
+            "reason": reason,
+            "hint": hint,
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! Disks as a check sees them: opened for reading alone, with those that are planned among them.
+
+use super::check::Draft;
+use super::{Live, MAJOR};
+use crate::block::{Pdev, PdevSource};
+use crate::dm::limits::MAX_MINOR;
+use crate::dm::{DeviceNumber, Errno, Fault, Sectors, Text};
+use nix::unistd::{AccessFlags, access};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A source of disks that are only looked at.
+#[derive(Debug)]
+pub(super) struct Looking<'a, S> {
+    disks: S,
+    planned: &'a BTreeMap<Text, Sectors>,
+}
+
+impl<'a, S> Looking<'a, S> {
+    /// The disks of that source, and those that the draft counts on.
+    pub(super) fn new(disks: S, draft: &Draft<'a>) -> Self {
+        Self { disks, planned: draft.planned }
+    }
+
+    /// The planned device of that name.
+    fn planned(&self, word: &Text) -> Option<Arc<Pdev>> {
+        let name = word.strip_prefix(b"/dev/mapper/").map_or_else(|| word.clone(), Text::from);
+        let place = self.planned.keys().position(|planned| *planned == name)?;
+        let size = *self.planned.get(&name)?;
+        let live = Live::default();
+        live.resize(size, false);
+        // A number that no device of the mapper gets as long as there are others.
+        let minor = MAX_MINOR.saturating_sub(u32::try_from(place).unwrap_or(u32::MAX));
+        Some(Arc::new(Pdev::stacked(DeviceNumber::new(MAJOR, minor), name, Arc::new(live))))
+    }
+}
+
+impl<S: PdevSource> PdevSource for Looking<'_, S> {
+    fn open(&mut self, name: &Text, writable: bool) -> Result<Arc<Pdev>, Fault> {
+        if let Some(planned) = self.planned(name) {
+            return Ok(planned);
+        }
+        let pdev = self.disks.open(name, false)?;
+        if let Some(path) = pdev.path().filter(|_| writable) {
+            may_write(path)?;
+        }
+        Ok(pdev)
+    }
+}
+
+/// That the disk or file may be written to, as far as can be told without opening it so: to open a disk for writing
+/// makes others look at it when it is closed.
+fn may_write(path: &Text) -> Result<(), Fault> {
+    access(Path::new(OsStr::from_bytes(path)), AccessFlags::W_OK).map_err(|errno| {
+        let errno = Errno(errno as i32);
+        let fault = Fault::new(errno, format!("cannot open \"{path}\" for writing: {errno}"));
+        fault.with_hint(Some("--readonly loads a table that only reads it".into()))
+    })
+}
