@@ -20,6 +20,8 @@ mod devices;
 mod guide;
 #[path = "cli/dry_run.rs"]
 mod dry_run;
+#[path = "cli/failures.rs"]
+mod failures;
 #[path = "cli/options.rs"]
 mod options;
 #[path = "cli/reports.rs"]

@@ -3,7 +3,8 @@
 use super::Backend;
 use crate::block::BlockDevice;
 use crate::dm::{
-    Command, CommandKind, DeviceId, Errno, Fault, Flags, LineField, Reply, Request, Text, limits, similar,
+    Command, CommandKind, DeviceId, Errno, Fault, Flags, LineField, Reply, Request, Table, Text, limits,
+    similar,
 };
 use crate::mapper::Draft;
 use crate::wire::{Dialect, linux, show};
@@ -65,6 +66,24 @@ pub struct CallError {
     pub errno: Errno,
     /// The reason, where the backend knows one.
     pub fault: Option<Fault>,
+    /// What the driver said in its log meanwhile, where [`Client::listen`] was called before.
+    pub said: Vec<String>,
+    /// The request, for who is to look into it.
+    pub request: Option<Box<Request>>,
+}
+
+impl CallError {
+    /// The request's refusal, with the reason if one is known.
+    pub fn new(request: &Request, errno: Errno, fault: Option<Fault>) -> Self {
+        Self {
+            verb: request.verb(),
+            device: request.device.clone(),
+            errno,
+            fault,
+            said: Vec::new(),
+            request: None,
+        }
+    }
 }
 
 impl Client {
@@ -91,8 +110,7 @@ impl Client {
             self.backend.is_mapper() && matches!(kind, CommandKind::TableStatus | CommandKind::DevWait);
         let sent = asks_paths.then(|| request.clone().with_flags(Flags::PATHS));
         let sent = sent.as_ref().unwrap_or(request);
-        let failed =
-            |errno, fault| CallError { verb: request.verb(), device: request.device.clone(), errno, fault };
+        let failed = |errno, fault| CallError::new(request, errno, fault);
 
         let dialect = self.dialect;
         let number = dialect.number(kind);
@@ -112,7 +130,7 @@ impl Client {
                 let fault = self.backend.fault();
                 let errno =
                     fault.as_ref().map_or_else(|| dialect.errno_from_wire(kind, errno), |fault| fault.errno);
-                return Err(failed(errno, fault));
+                return Err(CallError { said: self.backend.said(), ..failed(errno, fault) });
             }
             if let Some(wanted) = dialect.wants_more(&buffer) {
                 size = (size * 2).max(wanted);
@@ -129,6 +147,11 @@ impl Client {
             reply.flags = reply.flags.without(Flags::PATHS);
             return Ok(reply);
         }
+    }
+
+    /// Has the next request's refusal tell what the driver says of it in its log.
+    pub fn listen(&mut self) {
+        self.backend.listen();
     }
 
     /// The request as a dictionary of the protocol that was proposed for NetBSD, as `--trace=plist` shows it.
@@ -164,11 +187,10 @@ impl Client {
     /// # Errors
     /// The backend cannot look.
     pub fn check(&mut self, draft: &Draft<'_>) -> Result<Vec<Fault>, CallError> {
-        let asked = |fault: Fault| CallError {
-            verb: "reload",
-            device: DeviceId::by_name(draft.device.clone()),
-            errno: fault.errno,
-            fault: Some(fault),
+        let asked = |fault: Fault| {
+            let request =
+                Request::new(DeviceId::by_name(draft.device.clone()), Command::TableLoad(Table::default()));
+            CallError::new(&request, fault.errno, Some(fault))
         };
         let mut faults = self.backend.check(draft).map_err(asked)?;
         if !self.is_mapper() {
@@ -200,9 +222,14 @@ impl Client {
     }
 }
 
+/// The target type of Linux's that is nearly called so.
+pub fn kernel_type_like(name: &Text) -> Option<&'static str> {
+    similar(name, KERNEL_TYPES.iter().copied())
+}
+
 /// The fault of a type that a kernel does not have.
 fn no_type(name: &Text) -> Fault {
-    let meant = similar(name, KERNEL_TYPES.iter().copied());
+    let meant = kernel_type_like(name);
     let hint = meant.map_or_else(
         || "`rdmsetup targets` lists those whose module is loaded".to_owned(),
         |meant| format!("did you mean \"{meant}\"?"),

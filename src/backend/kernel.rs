@@ -1,6 +1,7 @@
 //! The kernel's own device-mapper, through its control node.
 
 use super::Backend;
+use super::kernel_log::KernelLog;
 use crate::block::{BlockDevice, Pdev};
 use crate::dm::{DeviceId, DeviceNumber, Errno, Fault};
 use crate::sys::control::Control;
@@ -16,6 +17,8 @@ use std::sync::Arc;
 pub struct Kernel {
     control: Control,
     dev_dir: PathBuf,
+    /// Its log, while somebody listens.
+    log: Option<KernelLog>,
 }
 
 impl Kernel {
@@ -31,13 +34,21 @@ impl Kernel {
         if missing && (insist || Control::driver_is_loaded()) {
             opened = Control::create(&path).and_then(|()| Control::open(&path));
         }
-        Ok(Self { control: opened?, dev_dir: dev_dir.to_path_buf() })
+        Ok(Self { control: opened?, dev_dir: dev_dir.to_path_buf(), log: None })
     }
 }
 
 impl Backend for Kernel {
     fn ioctl(&mut self, number: u32, buffer: &mut Vec<u8>) -> Result<(), Errno> {
         self.control.ioctl(number, buffer).map_err(|error| Errno::from_io(&error))
+    }
+
+    fn listen(&mut self) {
+        self.log = KernelLog::from_now();
+    }
+
+    fn said(&mut self) -> Vec<String> {
+        self.log.take().map(KernelLog::said).unwrap_or_default()
     }
 
     fn is_mapper(&self) -> bool {

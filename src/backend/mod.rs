@@ -16,8 +16,10 @@ mod choice;
 mod client;
 pub mod cookie;
 pub mod file_map;
+mod holders;
 mod kernel;
 mod kernel_disks;
+mod kernel_log;
 pub mod nodes;
 pub mod read_ahead;
 pub mod server;
@@ -28,7 +30,8 @@ mod user;
 
 pub use bsd::{Bsd, Surroundings, System};
 pub use choice::{Choice, ChoiceError, OpenError, Opened, open};
-pub use client::{CallError, Client};
+pub use client::{CallError, Client, kernel_type_like};
+pub use holders::{Holder, HolderSearch, Process};
 pub use kernel::Kernel;
 pub use socket::Socket;
 pub use trace::{Trace, TraceStyle};
@@ -54,6 +57,14 @@ pub trait Backend: std::fmt::Debug {
     /// Why the last ioctl failed, once: `None` when the backend knows no more than the number.
     fn fault(&mut self) -> Option<Fault> {
         None
+    }
+
+    /// Keeps what the driver says in its log from now on, for [`Backend::said`]; without a log there is nothing to keep.
+    fn listen(&mut self) {}
+
+    /// What the driver has said since, once.
+    fn said(&mut self) -> Vec<String> {
+        Vec::new()
     }
 
     /// Whether it is the userspace mapper, which takes requests that a kernel does not know.

@@ -78,6 +78,14 @@ impl Backend for Trace {
         self.inner.fault()
     }
 
+    fn listen(&mut self) {
+        self.inner.listen();
+    }
+
+    fn said(&mut self) -> Vec<String> {
+        self.inner.said()
+    }
+
     fn is_mapper(&self) -> bool {
         self.inner.is_mapper()
     }

@@ -2,6 +2,7 @@
 
 use super::concise::{Entries, Entry};
 use super::context::Context;
+use super::create::unreadable;
 use super::failure::{Failure, located, place, reason};
 use super::output::complain;
 use super::{Run, json, table_source};
@@ -102,7 +103,7 @@ impl Check {
         let text = table_source::word_or_input(word)?;
         let (mut checked, mut planned) = (Vec::new(), BTreeMap::new());
         for entry in Entries::of(&text, ConciseForm::Readable) {
-            let Entry { name, table, .. } = entry.map_err(|error| Failure::classic(error.to_string()))?;
+            let Entry { name, table, .. } = entry.map_err(unreadable)?;
             let called = format!("table of {name}");
             if table.trim_ascii().is_empty() {
                 // A device without a table is as good as any.

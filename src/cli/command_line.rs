@@ -4,8 +4,9 @@
 //! has with any other command, so the table is that of all commands; but a plain command line needs only its own
 //! command's, and to build the rest would cost more than to run most commands.
 
-use super::getopt::{self, Fault, Spec, Takes, Walked};
+use super::getopt::{self, Spec, Takes, Walked};
 use super::global::Global;
+use super::refusal::Refusal;
 use super::{SUBCOMMANDS, Subcommand, find};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command};
 use std::error::Error;
@@ -21,19 +22,6 @@ pub(super) enum CommandLine {
     Help(Option<&'static Subcommand>),
     /// To run a command.
     Run(&'static Subcommand, Global, ArgMatches),
-}
-
-/// A command line that cannot be carried out.
-#[derive(Debug)]
-pub(super) enum Refusal {
-    /// getopt's: the program's name stands before it.
-    Option(Fault),
-    /// A value, or options that cannot stand together: the line that says so.
-    Value(String),
-    /// No command of that name.
-    UnknownCommand,
-    /// Too few words behind the command, or too many.
-    WrongCount,
 }
 
 /// The definition of a subcommand with the options that all have.
@@ -69,9 +57,11 @@ pub(super) fn parse(argv: &[OsString]) -> Result<CommandLine, Refusal> {
         return Ok(CommandLine::Help(subcommand));
     }
     let (subcommand, arguments) = match (given("version"), named, subcommand) {
-        (true, ..) => (find(OsStr::new("version")).ok_or(Refusal::UnknownCommand)?, &[][..]),
+        (true, ..) => {
+            (find(OsStr::new("version")).ok_or_else(|| Refusal::UnknownCommand("version".into()))?, &[][..])
+        }
         (false, None, _) => return Ok(CommandLine::Empty),
-        (false, Some(_), None) => return Err(Refusal::UnknownCommand),
+        (false, Some(word), None) => return Err(Refusal::UnknownCommand(word.clone())),
         (false, Some(_), Some(subcommand)) => (subcommand, &walked.positionals[1..]),
     };
     let command = plain.filter(|(plain, _)| std::ptr::eq(*plain, subcommand));
@@ -84,7 +74,7 @@ pub(super) fn parse(argv: &[OsString]) -> Result<CommandLine, Refusal> {
 }
 
 /// The command that argv names, if it does so at once or behind options of every command.
-fn likely(argv: &[OsString]) -> Option<&'static Subcommand> {
+pub(super) fn likely(argv: &[OsString]) -> Option<&'static Subcommand> {
     let mut words = argv.iter();
     let mut word = words.next()?;
     if word.as_bytes().starts_with(b"-") {
@@ -114,7 +104,7 @@ fn walk_plain(command: &Command, argv: &[OsString]) -> Option<(Vec<Spec>, Walked
 }
 
 /// Every option of every command, once.
-fn all_specs() -> Vec<Spec> {
+pub(super) fn all_specs() -> Vec<Spec> {
     let mut table: Vec<Spec> = Vec::new();
     for subcommand in SUBCOMMANDS {
         for spec in definition(subcommand).get_arguments().filter_map(spec) {
@@ -127,7 +117,7 @@ fn all_specs() -> Vec<Spec> {
 }
 
 /// An argument as getopt sees it; `None` for a positional.
-fn spec(arg: &Arg) -> Option<Spec> {
+pub(super) fn spec(arg: &Arg) -> Option<Spec> {
     let takes = match arg.get_num_args() {
         Some(count) if count.min_values() == 0 => Takes::Maybe,
         _ if arg.get_action().takes_values() => Takes::Value,
@@ -202,7 +192,7 @@ mod tests {
         for words in [&["version", "--noflush"][..], &["--table", "x", "version"], &["vers", "-v"]] {
             match line(words) {
                 Ok(CommandLine::Run(subcommand, ..)) => assert_eq!(subcommand.name, "version"),
-                Err(Refusal::UnknownCommand) => assert_eq!(words[0], "vers"),
+                Err(Refusal::UnknownCommand(_)) => assert_eq!(words[0], "vers"),
                 other => panic!("{words:?}: {other:?}"),
             }
         }

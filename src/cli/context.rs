@@ -1,10 +1,11 @@
 //! What a command works with: a client that is opened when it is first needed, the nodes that follow, the output.
 
+use super::diagnosis;
 use super::failure::Failure;
 use super::global::Global;
 use super::mangle::Mangling;
 use super::output::{Output, complain};
-use super::rehearsal::{self, Rehearsal};
+use super::rehearsal::{self, Rehearsal, changes};
 use super::sysfs;
 use crate::backend::cookie::{Cookie, CookieError};
 use crate::backend::nodes::Nodes;
@@ -184,29 +185,47 @@ impl Context {
     /// nodes follow.
     pub(super) fn perform(&mut self, request: Request) -> Result<Reply, Failure> {
         let secret = Flags::SECURE_DATA.when(request.holds_secret());
-        let mut request = request.with_flags(Flags::EXISTS | secret);
-        if request.device.dev.is_some() {
-            request = request.with_flags(Flags::PERSISTENT_DEV);
+        let persistent = Flags::PERSISTENT_DEV.when(request.device.dev.is_some());
+        let request = request.with_flags(Flags::EXISTS | secret | persistent);
+        if self.classic {
+            return self.send(&request);
         }
+        if changes(&request.command) && self.is_kernels() {
+            self.client()?.listen();
+        }
+        self.send(&request).map_err(|failure| {
+            failure.map_call(|mut error| {
+                error.request = Some(Box::new(request));
+                Failure::Call(error)
+            })
+        })
+    }
+
+    /// Whether a kernel's driver answers.
+    pub(super) fn is_kernels(&mut self) -> bool {
+        self.client().is_ok_and(|client| !client.is_mapper())
+    }
+
+    fn send(&mut self, request: &Request) -> Result<Reply, Failure> {
         self.open()?;
-        if let Some(rehearsed) = rehearsal::rehearse(self, &request) {
+        if let Some(rehearsed) = rehearsal::rehearse(self, request) {
             return rehearsed;
         }
         let resumes = request.command == Command::DevSuspend && !request.flags.contains(Flags::SUSPEND);
         if resumes || matches!(request.command, Command::DevRemove | Command::DevRename(_)) {
             return self.perform_with_uevent(request);
         }
-        let reply = self.client()?.perform(&request)?;
+        let reply = self.client()?.perform(request)?;
         if request.command == Command::DevCreate {
             let keeper = self.udev().keeper();
-            self.follow(&request, &reply, keeper);
+            self.follow(request, &reply, keeper);
         }
         Ok(reply)
     }
 
-    fn perform_with_uevent(&mut self, request: Request) -> Result<Reply, Failure> {
+    fn perform_with_uevent(&mut self, request: &Request) -> Result<Reply, Failure> {
         let announced = self.udev().announce()?;
-        let request = request.with_event_nr(announced.event_nr);
+        let request = request.clone().with_event_nr(announced.event_nr);
         let outcome = self.client()?.perform(&request);
         let made_uevent = outcome.as_ref().is_ok_and(|reply| reply.flags.contains(Flags::UEVENT_GENERATED));
         let udev = self.udev();
@@ -237,7 +256,8 @@ impl Context {
     /// The device's state; `Device does not exist.` where there is no such device.
     pub(super) fn perform_if_exists(&mut self, request: Request) -> Result<Reply, Failure> {
         self.perform(request).map_err(|failure| {
-            if failure.is(Errno::ENXIO) { Failure::classic("Device does not exist.") } else { failure }
+            let is_missing = failure.is(Errno::ENXIO);
+            failure.map_call(|error| if is_missing { Failure::NoDevice(error) } else { Failure::Call(error) })
         })
     }
 
@@ -313,8 +333,10 @@ impl Context {
     }
 
     /// Says on standard error why something failed.
-    pub(super) fn report(&self, failure: &Failure) {
-        failure.lines(self.classic).iter().for_each(|line| complain(line));
+    pub(super) fn report(&mut self, failure: &Failure) {
+        let explained =
+            failure.call().filter(|_| !self.classic).and_then(|error| diagnosis::explain(self, error));
+        failure.lines(self.classic, explained).iter().for_each(|line| complain(line));
     }
 
     /// Ends the command: makes what was done last, tells of the failure, writes the output. Whether all went well.

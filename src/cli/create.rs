@@ -1,6 +1,6 @@
 //! `create`: a device, its table, and its start, or nothing at all; with `--concise`, several.
 
-use super::concise::{Entries, Entry};
+use super::concise::{ConciseError, Entries, Entry};
 use super::context::Context;
 use super::failure::Failure;
 use super::read_ahead::ResumeOptions;
@@ -120,7 +120,11 @@ impl Run for Create {
             return self.run_concise(ctx);
         }
         let Some(given) = &self.name else {
-            return Err(Failure::classic("Please provide a name for the new device."));
+            return Err(Failure::because(
+                "Please provide a name for the new device.",
+                "create needs the name of the device, and then its table",
+                "as in `rdmsetup create NAME --table \"0 2048 zero\"`",
+            ));
         };
         self.apply(ctx)?;
         let name = new_name(ctx, given)?;
@@ -170,23 +174,31 @@ impl Create {
     /// read as well, else the whole text is read before anything is done.
     fn run_concise(&self, ctx: &mut Context) -> Result<(), Failure> {
         if self.file.is_some() {
-            return Err(Failure::classic("dmsetup create --concise takes at most one argument"));
+            return Err(Failure::because(
+                "dmsetup create --concise takes at most one argument",
+                "the devices are one word, or come from standard input",
+                "quote them: their blanks and semicolons are the shell's else",
+            ));
         }
         if self.table.is_some() || self.notable || self.inactive || self.selector.minor.is_some() || self.selector.uuid.is_some()
         {
             let line = "--concise is incompatible with --[no]table, --minor, --uuid and --inactive.";
-            return Err(Failure::classic(line));
+            return Err(Failure::because(
+                line,
+                "the text of --concise has the table, the minor number and the uuid of each device",
+                "NAME,UUID,MINOR,FLAGS,TABLE",
+            ));
         }
         let text = table_source::word_or_input(self.name.as_deref())?;
         self.apply(ctx)?;
         let form = if ctx.classic { ConciseForm::Classic } else { ConciseForm::Readable };
         if !ctx.classic {
             for entry in Entries::of(&text, form) {
-                self.plan(ctx, entry.map_err(|error| Failure::classic(error.to_string()))?, true)?;
+                self.plan(ctx, entry.map_err(unreadable)?, true)?;
             }
         }
         for (index, entry) in Entries::of(&text, form).enumerate() {
-            let entry = entry.map_err(|error| Failure::classic(error.to_string()))?;
+            let entry = entry.map_err(unreadable)?;
             // dmsetup forgets --readonly after the first.
             let plan = self.plan(ctx, entry, index == 0 || !ctx.classic)?;
             self.create(ctx, plan)?;
@@ -207,6 +219,15 @@ impl Create {
         let readonly = entry.readonly || self.readonly && heeds_readonly;
         Ok(Plan { device: DeviceId { name, uuid, dev }, source, readonly })
     }
+}
+
+/// The failure of a text of `--concise` that cannot be read.
+pub(super) fn unreadable(error: ConciseError) -> Failure {
+    Failure::because(
+        error.to_string(),
+        "this is not the concise form of devices",
+        "NAME,UUID,MINOR,FLAGS,LINE[,LINE...][;NAME,...], as `rdmsetup table --concise` writes it; UUID, MINOR and FLAGS may be empty",
+    )
 }
 
 /// The major number of mapped devices.

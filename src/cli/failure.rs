@@ -18,6 +18,8 @@ pub(crate) enum Failure {
     Open(OpenError),
     /// The driver refused a request.
     Call(Box<CallError>),
+    /// The driver has no such device, which dmsetup says in a line of its own.
+    NoDevice(Box<CallError>),
     /// The driver refused a table: the device it was for, and the text that it came from.
     Load(Box<CallError>, Text, SourceTable),
     /// The text is no table: dmsetup's name for the source, and the device that it was for.
@@ -35,9 +37,28 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// A line of dmsetup's, what it leaves out, and what to do.
+    pub(crate) fn because(line: impl Into<String>, why: impl fmt::Display, hint: impl fmt::Display) -> Self {
+        Self::Explained(line.into(), format!("{why}\n  hint: {hint}"))
+    }
+
     /// A line of dmsetup's.
     pub(crate) fn classic(line: impl Into<String>) -> Self {
         Self::Classic(line.into())
+    }
+
+    /// Another failure in the place of a driver's refusal.
+    pub(crate) fn map_call(self, with: impl FnOnce(Box<CallError>) -> Self) -> Self {
+        if let Self::Call(error) = self { with(error) } else { self }
+    }
+
+    /// The driver's refusal, if it is one.
+    pub(crate) fn call(&self) -> Option<&CallError> {
+        match self {
+            Self::Call(error) | Self::NoDevice(error) | Self::Load(error, ..) => Some(error),
+            Self::Open(_) | Self::Table(..) | Self::Classic(_) | Self::Explained(..) | Self::Ours(_) => None,
+            Self::Reported | Self::Silent => None,
+        }
     }
 
     /// Whether the driver refused with that number.
@@ -45,23 +66,21 @@ impl Failure {
         matches!(self, Self::Call(error) if error.errno == errno)
     }
 
-    /// The lines for standard error, dmsetup's first and in `classic` mode alone; no line for what is told already.
-    pub(crate) fn lines(&self, classic: bool) -> Vec<String> {
+    /// The lines for standard error, dmsetup's first and in `classic` mode alone; no line for what is told already. For a
+    /// driver's refusal `explained` is what was found out about it, where somebody looked.
+    pub(crate) fn lines(&self, classic: bool, explained: Option<Reason>) -> Vec<String> {
         let (theirs, ours) = match self {
             Self::Reported | Self::Silent => (None, None),
-            Self::Open(error @ OpenError::Kernel { .. }) => (
-                Some(without_driver(error)),
-                Some(ours(
-                    "--backend user needs no driver: a device-mapper of its own, over files and disks",
-                )),
-            ),
+            Self::Open(error @ OpenError::Kernel { .. }) => {
+                (Some(without_driver(error)), Some(ours(why_no_driver(error))))
+            }
             Self::Open(OpenError::User(fault) | OpenError::Dialect(fault)) => (None, Some(ours(fault))),
-            Self::Call(error) => (Some(error.to_string()), error.fault.as_ref().and_then(reason)),
+            Self::Call(error) => (Some(error.to_string()), why(error, explained, |_| None)),
+            Self::NoDevice(error) => (Some("Device does not exist.".into()), why(error, explained, |_| None)),
             Self::Load(error, device, source) => {
-                let place = error.fault.as_ref().and_then(|fault| source.locate(fault));
-                let whole = || error.fault.as_ref().and_then(reason);
                 let table = format!("table of {device}");
-                (Some(error.to_string()), place.map(|place| located(&table, &place)).or_else(whole))
+                let shown = |fault: &Fault| Some(located(&table, &source.locate(fault)?));
+                (Some(error.to_string()), why(error, explained, shown))
             }
             Self::Table(from, device, error) => {
                 (Some(unreadable(from, error)), Some(located(&format!("table of {device}"), error)))
@@ -81,7 +100,35 @@ fn ours(line: impl fmt::Display) -> String {
 
 /// The reason of a fault that is no line's, and what to do about it.
 pub(super) fn reason(fault: &Fault) -> Option<String> {
-    Some(ours(fault) + &hint(fault.hint.as_deref())).filter(|_| !fault.reason.is_empty())
+    let hint = hint(fault.hint.as_deref());
+    match fault.reason.is_empty() {
+        true if hint.is_empty() => None,
+        true => Some(hint.trim_start_matches('\n').to_owned()),
+        false => Some(ours(fault) + &hint),
+    }
+}
+
+/// What was found out about a driver's refusal.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reason {
+    /// What the driver said in its log.
+    pub(crate) said: Vec<String>,
+    /// The reason, and what to do.
+    pub(crate) fault: Option<Fault>,
+}
+
+/// What the driver said of it, and then the reason: as `shown` has it in a table's text, or as it is.
+fn why(
+    error: &CallError,
+    explained: Option<Reason>,
+    shown: impl Fn(&Fault) -> Option<String>,
+) -> Option<String> {
+    let unexplained = || Reason { said: Vec::new(), fault: error.fault.clone() };
+    let Reason { said, fault } = explained.unwrap_or_else(unexplained);
+    let said = said.iter().map(|line| ours(format_args!("the kernel says: {line}")));
+    let fault = fault.and_then(|fault| shown(&fault).or_else(|| reason(&fault)));
+    let lines: Vec<String> = said.chain(fault).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 /// What to do about it, on a line of its own.
@@ -94,6 +141,25 @@ fn without_driver(error: &OpenError) -> String {
     let check = "Check that device-mapper is available in the kernel.\n";
     let check = if Uid::effective().is_root() { check } else { "" };
     format!("{error}\n{check}Incompatible libdevmapper {LIBRARY} and kernel driver (unknown version).")
+}
+
+/// Why no driver answers, and what to do.
+fn why_no_driver(error: &OpenError) -> String {
+    let (why, hint) = match error {
+        OpenError::Kernel { errno: Errno::EACCES | Errno::EPERM, .. } => {
+            ("the kernel's driver obeys root alone", "sudo, or ")
+        }
+        OpenError::Kernel { errno: Errno::ENODEV | Errno::ENXIO | Errno::ENOENT, .. } => (
+            "the kernel has no device-mapper, or its module is not loaded",
+            "`modprobe dm_mod` loads it; or ",
+        ),
+        OpenError::Kernel { .. } | OpenError::User(_) | OpenError::Dialect(_) => {
+            ("the driver cannot be asked", "")
+        }
+    };
+    format!(
+        "{why}\n  hint: {hint}--backend user, which needs no driver: a device-mapper of its own, over files and disks"
+    )
 }
 
 /// dmsetup's line for a table that it cannot read.
@@ -205,10 +271,11 @@ impl From<ReadAheadError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dm::{Command, Request, Table};
 
     fn table_lines(text: &str) -> Vec<String> {
         let error = SourceTable::parse(text.as_bytes()).expect_err(text);
-        Failure::Table("on stdin".into(), "vol0".into(), error).lines(false)
+        Failure::Table("on stdin".into(), "vol0".into(), error).lines(false, None)
     }
 
     #[test]
@@ -228,15 +295,16 @@ mod tests {
         let source = SourceTable::parse(b"0 8 crypt aes 0123 0 disk 0x").unwrap();
         let fault = Fault::invalid("no number").at_line(0).at_argument(4);
         let device = crate::dm::DeviceId::by_name("c");
-        let error = CallError { verb: "reload", device, errno: Errno::EINVAL, fault: Some(fault) };
+        let load = Request::new(device, Command::TableLoad(Table::default()));
+        let error = CallError::new(&load, Errno::EINVAL, Some(fault));
         let failure = Failure::Load(Box::new(error), "c".into(), source);
-        let lines = failure.lines(false);
+        let lines = failure.lines(false, None);
         assert_eq!(lines[0], "device-mapper: reload ioctl on c  failed: Invalid argument");
         assert!(
             lines[1].contains("0 8 crypt aes 0000 0 disk 0x\n                            ^^"),
             "{}",
             lines[1]
         );
-        assert_eq!(failure.lines(true).len(), 1);
+        assert_eq!(failure.lines(true, None).len(), 1);
     }
 }

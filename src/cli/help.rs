@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::failure::Failure;
 use super::output::complain;
+use super::refusal::unknown_command;
 use super::report::ReportOptions;
 use super::report_fields;
 use super::{Run, find, usage};
@@ -29,7 +30,8 @@ impl Run for Help {
             }
             return Ok(());
         };
-        let subcommand = find(&name).ok_or_else(|| Failure::classic("Unknown command."))?;
+        let unknown = || Failure::Explained("Unknown command.".into(), unknown_command(&name));
+        let subcommand = find(&name).ok_or_else(unknown)?;
         ctx.out.print(usage::of(subcommand));
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::failure::Failure;
 use super::rehearsal::DryRun;
-use super::selector::Selector;
+use super::selector::{Selector, no_device};
 use super::{Run, table_source};
 use crate::dm::{Command, Flags, Request, Text};
 use clap::Args;
@@ -49,17 +49,24 @@ pub(super) struct Load {
 impl Run for Load {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         if self.notable {
-            return Err(Failure::classic("--notable only available when creating new device."));
+            return Err(Failure::because(
+                "--notable only available when creating new device.",
+                "a load without a table would do nothing",
+                "`rdmsetup clear` drops a table that is loaded and not in use, `rdmsetup wipe_table` the one in use",
+            ));
         }
         self.rehearse.apply(ctx);
         let words: Vec<&OsStr> = self.words.iter().map(OsString::as_os_str).collect();
         let (name, file) = match (self.selector.is_given(), words.as_slice()) {
-            (false, []) => return Err(Failure::classic("Please specify device.")),
+            (false, []) => return Err(no_device("Please specify device.")),
             (false, &[name]) => (Some(name), None),
             (false, &[name, file, ..]) => (Some(name), Some(file)),
             (true, []) => (None, None),
             (true, &[file]) => (None, Some(file)),
-            (true, _) => return Err(Failure::classic("Too many command line arguments.")),
+            (true, _) => {
+                let why = "-u or -j says which device is meant, so only a file is left to name";
+                return Err(Failure::Explained("Too many command line arguments.".into(), why.into()));
+            }
         };
         let device = self.selector.device(ctx, name)?;
         let label = name.map_or_else(|| device.uuid.clone(), |name| Text::from(name.as_bytes()));

@@ -49,7 +49,10 @@ impl Run for Ls {
         let words = self.options.as_deref().unwrap_or_default().to_string_lossy();
         let kind = if self.tree { Ok(NameKind::Number) } else { block_name::kind(&words) };
         let kind = kind.map_err(|unknown| {
-            Failure::refused(&[unknown.to_string(), "Couldn't process command line.".to_owned()])
+            let hint = "  hint: devno, blkdevname or devname; with --tree there are more".to_owned();
+            let hint = Some(hint).filter(|_| !ctx.classic);
+            let lines = [Some(unknown.to_string()), hint, Some("Couldn't process command line.".into())];
+            Failure::refused(&lines.into_iter().flatten().collect::<Vec<_>>())
         })?;
         if self.target.is_some() || self.exec.is_some() {
             let command = self.exec.as_deref().map(split).transpose()?;

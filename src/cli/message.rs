@@ -25,11 +25,19 @@ impl Run for Message {
         let mut words = self.words.iter().map(OsString::as_os_str);
         let name = if self.selector.is_given() { None } else { words.next() };
         let device = self.selector.device(ctx, name)?;
-        let sector = words.next().and_then(sector).ok_or_else(|| Failure::classic("Invalid sector."))?;
+        let word = words.next().unwrap_or_default();
+        let sector = sector(word).ok_or_else(|| {
+            let why = format!("\"{}\" is not a sector of the device", word.display());
+            Failure::because("Invalid sector.", why, "0 is the first one, and right for a device of one target")
+        })?;
         let words: Vec<&[u8]> = words.map(OsStr::as_bytes).collect();
         if words.is_empty() {
             // Said, and sent all the same: that is how dmsetup has it.
-            ctx.report(&Failure::classic("No message supplied."));
+            ctx.report(&Failure::because(
+                "No message supplied.",
+                "the message has no words",
+                "rdmsetup message DEVICE SECTOR WORD...",
+            ));
         }
         let message = words.join(&b' ').into();
         let reply = ctx.perform(Request::new(device, Command::TargetMsg { sector, message }))?;

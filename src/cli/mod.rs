@@ -14,6 +14,7 @@ mod command_line;
 mod concise;
 mod context;
 mod device_tree;
+mod diagnosis;
 #[cfg(all(feature = "serve", target_os = "linux"))]
 mod exports;
 mod extent;
@@ -23,6 +24,7 @@ mod global;
 mod json;
 mod output;
 mod read_ahead;
+mod refusal;
 mod rehearsal;
 mod report;
 mod report_fields;
@@ -37,10 +39,11 @@ mod usage;
 
 use called::Called;
 use clap::{ArgMatches, Command};
-use command_line::{CommandLine, Refusal};
+use command_line::CommandLine;
 use context::{Context, Environment};
 use failure::Failure;
 use output::complain;
+use refusal::Refusal;
 use std::ffi::{OsStr, OsString};
 
 /// A subcommand as the list has it.
@@ -177,21 +180,9 @@ pub fn run(argv: impl Iterator<Item = OsString>) -> bool {
             false
         }
         Err(refusal) => {
-            refuse(&refusal, &program);
+            let classic = called.is_classic();
+            refusal.lines(&program, &argv, classic).iter().for_each(|line| complain(line));
             false
         }
-    }
-}
-
-/// Says why a command line cannot be carried out.
-fn refuse(refusal: &Refusal, program: &OsStr) {
-    match refusal {
-        Refusal::Option(fault) => complain(&format!("{}: {fault}", program.display())),
-        Refusal::Value(line) => complain(line),
-        Refusal::UnknownCommand => complain(&format!("Unknown command.\n{}", usage::all())),
-        Refusal::WrongCount => complain(&format!("Incorrect number of arguments.\n{}", usage::all())),
-    }
-    if matches!(refusal, Refusal::Option(_) | Refusal::Value(_)) {
-        complain("Couldn't process command line.");
     }
 }

@@ -4,6 +4,7 @@
 //! a table is checked as `check` does it.
 
 use super::context::Context;
+use super::diagnosis::taken;
 use super::failure::Failure;
 use crate::backend::CallError;
 use crate::dm::{
@@ -39,7 +40,7 @@ impl DryRun {
 }
 
 /// Whether a request changes something.
-fn changes(command: &Command) -> bool {
+pub(super) fn changes(command: &Command) -> bool {
     match command {
         Command::RemoveAll
         | Command::DevCreate
@@ -105,18 +106,17 @@ fn refused(ctx: &mut Context, request: &Request, state: Option<&Reply>) -> Resul
     if let Command::DevRename(new) = &request.command {
         let is_uuid = request.flags.contains(Flags::UUID);
         let id = if is_uuid { DeviceId::by_uuid(new.clone()) } else { DeviceId::by_name(new.clone()) };
-        return taken(ctx, &id);
+        return Ok(taken(ctx, &id));
     }
     if request.command == Command::DevCreate {
-        return taken(ctx, &request.device);
+        return Ok(taken(ctx, &request.device));
     }
     let state = state.filter(|_| request.command == Command::DevRemove);
     Ok(state.and_then(|reply| in_use(reply, request.flags)))
 }
 
 fn refusal(request: &Request, fault: Fault) -> Failure {
-    let device = request.device.clone();
-    CallError { verb: request.verb(), device, errno: fault.errno, fault: Some(fault) }.into()
+    CallError::new(request, fault.errno, Some(fault)).into()
 }
 
 /// What there would be from now on.
@@ -156,25 +156,6 @@ fn state(ctx: &mut Context, request: &Request) -> Result<Reply, Failure> {
         error.verb = request.verb();
         error.into()
     })
-}
-
-/// Why a device of that name and uuid cannot be made.
-fn taken(ctx: &mut Context, id: &DeviceId) -> Result<Option<Fault>, Failure> {
-    let client = ctx.client()?;
-    let by_name = (!id.name.is_empty()).then(|| DeviceId::by_name(id.name.clone()));
-    let by_uuid = (!id.uuid.is_empty()).then(|| DeviceId::by_uuid(id.uuid.clone()));
-    for id in [by_name, by_uuid].into_iter().flatten() {
-        if let Ok(reply) = client.perform(&Request::new(id.clone(), Command::DevStatus)) {
-            let DeviceId { name, uuid, .. } = reply.device;
-            let reason = if id.uuid.is_empty() {
-                format!("there is a device \"{name}\" already")
-            } else {
-                format!("uuid \"{uuid}\" is that of device \"{name}\"")
-            };
-            return Ok(Some(Fault::new(Errno::EBUSY, reason)));
-        }
-    }
-    Ok(None)
 }
 
 fn in_use(reply: &Reply, flags: Flags) -> Option<Fault> {

@@ -4,7 +4,7 @@ use super::Run;
 use super::context::Context;
 use super::failure::Failure;
 use super::rehearsal::DryRun;
-use super::selector::Selector;
+use super::selector::{Selector, slashed};
 use super::udev_options::UdevArgs;
 use crate::dm::{Command, Flags, Request, Text, limits};
 use clap::Args;
@@ -53,13 +53,15 @@ impl Run for Rename {
 fn new_name(ctx: &Context, new: &OsStr) -> Result<Text, Failure> {
     let raw = Text::from(new.as_bytes());
     if raw.contains(&b'/') {
-        return Err(Failure::classic(format!("Name \"{raw}\" invalid. It contains \"/\".")));
+        return Err(slashed(&raw));
     }
     if raw.len() >= limits::NAME_LEN {
-        return Err(Failure::classic(format!("Name \"{raw}\" too long")));
+        let why = format!("it has {} bytes, and {} are the most", raw.len(), limits::NAME_LEN - 1);
+        return Err(Failure::Explained(format!("Name \"{raw}\" too long"), why));
     }
     if raw.is_empty() {
-        return Err(Failure::classic("Non empty new name is required."));
+        let why = "the new name is empty";
+        return Err(Failure::because("Non empty new name is required.", why, "rdmsetup rename DEVICE NEW"));
     }
     ctx.mangling.mangle(&raw, "new name", limits::NAME_LEN).map_err(|error| {
         Failure::classic(format!("{error}\nFailed to mangle new device name \"{raw}\""))
@@ -69,7 +71,8 @@ fn new_name(ctx: &Context, new: &OsStr) -> Result<Text, Failure> {
 fn new_uuid(ctx: &Context, new: &OsStr) -> Result<Text, Failure> {
     let raw = Text::from(new.as_bytes());
     if raw.len() >= limits::UUID_LEN {
-        return Err(Failure::classic(format!("Uuid \"{raw}\" too long")));
+        let why = format!("it has {} bytes, and {} are the most", raw.len(), limits::UUID_LEN - 1);
+        return Err(Failure::Explained(format!("Uuid \"{raw}\" too long"), why));
     }
     ctx.mangling.mangle(&raw, "new UUID", limits::UUID_LEN).map_err(|error| {
         Failure::classic(format!("{error}\nFailed to mangle new device uuid \"{raw}\""))

@@ -14,7 +14,7 @@
 use super::context::Context;
 use super::failure::Failure;
 use super::output::complain;
-use crate::render::report::{Catalogue, Groups, Headings, Layout, Report, Request};
+use crate::render::report::{Catalogue, Groups, Headings, Layout, Refusal, Report, Request};
 use clap::{ArgAction, Args};
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -133,7 +133,8 @@ impl ReportOptions {
             layout: self.layout(),
             classic: ctx.classic,
         };
-        let report = Report::new(catalogue, &request).map_err(|refusal| Failure::refused(&refusal.lines))?;
+        let report =
+            Report::new(catalogue, &request).map_err(|refusal| Failure::no_report(&refusal, ctx.classic))?;
         report.notes().iter().for_each(|line| complain(line));
         Ok(report)
     }
@@ -249,5 +250,13 @@ impl Failure {
     pub(super) fn refused(lines: &[String]) -> Self {
         lines.iter().for_each(|line| complain(line));
         Self::Silent
+    }
+
+    /// A report that cannot be made; unless `classic` with where to read how its conditions are written.
+    pub(super) fn no_report(refusal: &Refusal, classic: bool) -> Self {
+        let is_condition = refusal.lines.iter().any(|line| line.starts_with("Selection syntax error"));
+        let hint = "  hint: as in -S 'name=~vol && open>0'; `-S help` tells of all that can be written";
+        let hint = (is_condition && !classic).then(|| hint.to_owned());
+        Self::refused(&refusal.lines.iter().cloned().chain(hint).collect::<Vec<_>>())
     }
 }

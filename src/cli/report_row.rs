@@ -117,7 +117,8 @@ impl Filter {
             layout: crate::render::report::Layout::default(),
             classic: ctx.classic,
         };
-        let report = Report::new(&CATALOGUE, &request).map_err(|refusal| Failure::refused(&refusal.lines))?;
+        let report =
+            Report::new(&CATALOGUE, &request).map_err(|refusal| Failure::no_report(&refusal, ctx.classic))?;
         report.notes().iter().for_each(|line| super::output::complain(line));
         let rows = Rows::new(ctx, report.groups())?;
         Ok(Self { report, rows })

@@ -76,7 +76,7 @@ impl Selector {
             (Some(name), _) => Ok(DeviceId::by_name(existing_name(ctx, name)?)),
             (None, Some(uuid)) => Ok(DeviceId::by_uuid(mangled_uuid(ctx, uuid)?)),
             (None, None) if self.major.is_some() => Ok(DeviceId { dev: self.dev(), ..DeviceId::default() }),
-            (None, None) => Err(Failure::classic("No device specified.")),
+            (None, None) => Err(no_device("No device specified.")),
         }
     }
 
@@ -166,6 +166,15 @@ pub(super) fn all(
     outcome
 }
 
+/// The failure of a command line that names no device; dmsetup has several lines for it.
+pub(super) fn no_device(line: &str) -> Failure {
+    Failure::because(
+        line,
+        "it is not said which device is meant",
+        "give its name, or its uuid (-u), or its number (-j and -m); `rdmsetup info` shows the devices that there are",
+    )
+}
+
 /// The name of a device that is there already, which may be given as a path.
 fn existing_name(ctx: &mut Context, name: &OsStr) -> Result<Text, Failure> {
     if !name.as_bytes().contains(&b'/') {
@@ -181,7 +190,10 @@ fn existing_name(ctx: &mut Context, name: &OsStr) -> Result<Text, Failure> {
 }
 
 fn name_behind(nodes: &Nodes, path: &Path) -> Result<Text, Failure> {
-    let name = nodes.name_behind(path).map_err(|error| Failure::classic(error.to_string()))?;
+    let name = nodes.name_behind(path).map_err(|error| {
+        let why = "a word with a \"/\" in it is the path of a device's node";
+        Failure::because(error.to_string(), why, "give the name alone, or the path of a node that is there")
+    })?;
     if name.len() >= limits::NAME_LEN { Err(too_long(&name)) } else { Ok(name) }
 }
 
@@ -189,7 +201,7 @@ fn name_behind(nodes: &Nodes, path: &Path) -> Result<Text, Failure> {
 pub(super) fn new_name(ctx: &Context, name: &OsStr) -> Result<Text, Failure> {
     let raw = Text::from(name.as_bytes());
     if raw.contains(&b'/') {
-        return Err(Failure::classic(format!("Name \"{raw}\" invalid. It contains \"/\".")));
+        return Err(slashed(&raw));
     }
     if raw.len() >= limits::NAME_LEN {
         return Err(too_long(&raw));
@@ -208,7 +220,20 @@ pub(super) fn mangled_uuid(ctx: &Context, uuid: &OsStr) -> Result<Text, Failure>
 }
 
 fn too_long(name: &Text) -> Failure {
-    Failure::classic(format!("Name \"{name}\" too long."))
+    let why = format!("it has {} bytes, and {} are the most", name.len(), limits::NAME_LEN - 1);
+    Failure::Explained(format!("Name \"{name}\" too long."), why)
+}
+
+/// The failure of a name that cannot be that of a node.
+pub(super) fn slashed(name: &Text) -> Failure {
+    let line = format!("Name \"{name}\" invalid. It contains \"/\".");
+    let last = name.rsplit(|&byte| byte == b'/').next().map(Text::from).unwrap_or_default();
+    let why = "a device is called by its name alone, and has its node in /dev/mapper";
+    if last.is_empty() {
+        Failure::Explained(line, why.into())
+    } else {
+        Failure::because(line, why, format!("did you mean \"{last}\"?"))
+    }
 }
 
 #[cfg(test)]

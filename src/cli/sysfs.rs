@@ -1,6 +1,7 @@
 //! What Linux tells of block devices in /sys and /proc: names, numbers and read-ahead. Where they are not there, nothing
 //! is told.
 
+use crate::backend::{Holder, HolderSearch};
 use crate::dm::{DeviceNumber, Text};
 use std::fs::{self, File};
 use std::io::Read;
@@ -35,6 +36,11 @@ pub(super) fn mapped_major() -> Option<u32> {
     let devices = fs::read_to_string("/proc/devices").ok()?;
     let line = devices.lines().find(|line| line.ends_with(" device-mapper"))?;
     line.split_ascii_whitespace().next()?.parse().ok()
+}
+
+/// All that hold a block device of the kernel.
+pub(super) fn holders(dev: DeviceNumber) -> Vec<Holder> {
+    HolderSearch::default().holders(dev)
 }
 
 fn directory(dev: DeviceNumber) -> String {

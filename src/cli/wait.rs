@@ -3,7 +3,7 @@
 use super::Run;
 use super::context::Context;
 use super::failure::Failure;
-use super::selector::{Selector, number};
+use super::selector::{Selector, number, no_device};
 use crate::dm::{Command, Flags, Request};
 use clap::Args;
 use std::ffi::OsString;
@@ -29,7 +29,7 @@ impl Run for Wait {
         let name = if self.selector.is_given() {
             None
         } else {
-            Some(words.next().ok_or_else(|| Failure::classic("No device specified."))?.as_os_str())
+            Some(words.next().ok_or_else(|| no_device("No device specified."))?.as_os_str())
         };
         let device = self.selector.device(ctx, name)?;
         // Cast as C casts it: -1 is the highest event number.

@@ -101,7 +101,10 @@ fn fields_are_listed_on_standard_error() {
         assert!(ran.stderr.contains("\nMapped Device Information Fields\n"), "{}", ran.stderr);
     }
     let stderr = sandbox.fails(&["info", "-c", "-o", "bogus"]);
-    assert!(stderr.ends_with("\nUnrecognised field: bogus\n"), "{stderr}");
+    assert!(
+        stderr.ends_with("\nUnrecognised field: bogus\n  hint: `-o help` lists the fields\n"),
+        "{stderr}"
+    );
 }
 
 #[test]

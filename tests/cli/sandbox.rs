@@ -46,7 +46,11 @@ impl Sandbox {
 
     /// Runs with that on standard input.
     pub(crate) fn run_with(&self, words: &[&str], input: &[u8]) -> Ran {
-        let mut command = self.command(words);
+        Self::finish(self.command(words), words, input)
+    }
+
+    /// Runs a command to its end, with that on standard input.
+    pub(crate) fn finish(mut command: Command, words: &[&str], input: &[u8]) -> Ran {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // A program that does not read is free to end first.
@@ -69,6 +73,14 @@ impl Sandbox {
         let ran = self.run(words);
         assert!(ran.succeeded && ran.stderr.is_empty(), "{words:?}: {ran:?}");
         String::from_utf8(ran.stdout).unwrap()
+    }
+
+    /// Runs what must fail, and write nothing; the lines of its standard error that dmsetup has too.
+    #[track_caller]
+    pub(crate) fn fails_classically(&self, words: &[&str]) -> String {
+        let stderr = self.fails(words);
+        let ours = |line: &&str| line.starts_with("rdmsetup: ") || line.starts_with("  ");
+        stderr.lines().filter(|line| !ours(line)).map(|line| format!("{line}\n")).collect()
     }
 
     /// Runs what must fail, and write nothing; its standard error.

@@ -264,7 +264,7 @@ pub(crate) const SCENARIOS: &[Scenario<'_>] = &[
 fn compare(name: &str, differences: &[Difference<'_>]) {
     // A target's module stays once it is loaded, and then shows in the list.
     run(THEIRS, "dmsetup", "target-version zero");
-    let mut comparison = Comparison::new(differences);
+    let mut comparison = Comparison::new(differences).explaining(name == "rdmsetup");
     for scenario in SCENARIOS {
         let play =
             |program: &str, line: &str| run(program, if program == OURS { name } else { "dmsetup" }, line);

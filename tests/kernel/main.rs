@@ -11,6 +11,7 @@ mod clients;
 mod commands;
 mod compare;
 mod data;
+mod failures;
 mod files;
 mod guest;
 mod options;

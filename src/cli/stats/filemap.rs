@@ -215,7 +215,7 @@ fn mode(stats: &Stats) -> Result<Option<&'static str>, Failure> {
 }
 
 /// Starts dmfilemapd; whether it was started.
-fn monitor(stats: &Stats, ctx: &Context, file: &MappedFile, group: u64, mode: &str) -> bool {
+fn monitor(stats: &Stats, ctx: &mut Context, file: &MappedFile, group: u64, mode: &str) -> bool {
     let mut daemon = std::process::Command::new("dmfilemapd");
     let started = file.inherited().and_then(|descriptor| {
         let foreground = if stats.foreground { "1" } else { "0" };

@@ -42,7 +42,7 @@ pub(super) fn require_precise(version: Version, option: Option<&str>) -> Result<
 }
 
 /// Tells of the failure and what it came to.
-pub(super) fn explained<T>(outcome: Result<T, Failure>, ctx: &Context, line: &str) -> Result<T, Failure> {
+pub(super) fn explained<T>(outcome: Result<T, Failure>, ctx: &mut Context, line: &str) -> Result<T, Failure> {
     outcome.map_err(|failure| {
         ctx.report(&failure);
         complain(line);

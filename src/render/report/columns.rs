@@ -6,6 +6,7 @@
 use super::field::{Catalogue, Field, Group, Groups, Kind};
 use super::help;
 use super::rows::Refusal;
+use crate::dm::similar;
 
 /// How many bytes a name may have without its underscores.
 const MAX_NAME: usize = 31;
@@ -215,6 +216,13 @@ impl<R> Names<R> {
     fn unknown(&self, mut lines: Vec<String>, what: &str, word: &[u8]) -> Refusal {
         lines.extend(help::fields(self, true));
         lines.push(format!("{what}: {}", String::from_utf8_lossy(word)));
+        if !self.classic {
+            let word = word.strip_prefix(b"+").or_else(|| word.strip_prefix(b"-")).unwrap_or(word);
+            let near = similar(word, self.fields.iter().map(|field| field.key));
+            let hint = near
+                .map_or("`-o help` lists the fields".to_owned(), |near| format!("did you mean \"{near}\"?"));
+            lines.push(format!("  hint: {hint}"));
+        }
         Refusal { lines }
     }
 }
