@@ -99,7 +99,11 @@ fn walk_plain(command: &Command, argv: &[OsString]) -> Option<(Vec<Spec>, Walked
         let name = long.split(|&byte| byte == b'=').next().unwrap_or_default();
         name.is_empty() || table.iter().any(|spec| spec.long.as_bytes() == name)
     };
-    let walked = argv.iter().all(in_full).then(|| getopt::walk(&table, argv).ok())??;
+    let walked = argv
+        .iter()
+        .take_while(|word| *word != "--")
+        .all(in_full)
+        .then(|| getopt::walk(&table, argv).ok())??;
     Some((table, walked))
 }
 

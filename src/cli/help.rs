@@ -7,13 +7,15 @@ use super::refusal::unknown_command;
 use super::report::ReportOptions;
 use super::report_fields;
 use super::{Run, find, usage};
+use crate::target;
 use clap::Args;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 
-/// List the commands, or tell of one in full
+/// List the commands, or tell of one, or of a target type, in full
 #[derive(Args, Debug)]
 pub(super) struct Help {
-    /// The command to tell of
+    /// The command or the target type to tell of
     command: Option<OsString>,
 
     #[command(flatten)]
@@ -30,6 +32,10 @@ impl Run for Help {
             }
             return Ok(());
         };
+        if let Some(target) = target::find(name.as_bytes()).filter(|_| !ctx.classic) {
+            ctx.out.print(usage::of_target(target));
+            return Ok(());
+        }
         let unknown = || Failure::Explained("Unknown command.".into(), unknown_command(&name));
         let subcommand = find(&name).ok_or_else(unknown)?;
         ctx.out.print(usage::of(subcommand));

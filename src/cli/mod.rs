@@ -10,6 +10,8 @@
 
 mod block_name;
 mod called;
+mod candidate_values;
+mod candidates;
 mod command_line;
 mod concise;
 mod context;
@@ -39,7 +41,7 @@ mod usage;
 
 use called::Called;
 use clap::{ArgMatches, Command};
-use command_line::CommandLine;
+use command_line::{CommandLine, definition};
 use context::{Context, Environment};
 use failure::Failure;
 use output::complain;
@@ -114,6 +116,7 @@ subcommands! {
     "serve" => serve::Serve;
     "decode" => decode::Decode;
     "check" => check::Check;
+    "completions" => completions::Completions;
     "man" => man::Man;
 }
 

@@ -2,6 +2,7 @@
 
 use super::command_line::definition;
 use super::{SUBCOMMANDS, Subcommand};
+use crate::target::TargetType;
 use std::fmt::Write;
 
 /// Every command, a line each.
@@ -22,6 +23,30 @@ pub(super) fn all() -> String {
          `rdmsetup help COMMAND` tells of a command's options.\n",
     );
     text
+}
+
+/// A target type in full: its arguments, what they mean, an example.
+pub(super) fn of_target(target: &TargetType) -> String {
+    let TargetType { name, version, usage, help, example, .. } = target;
+    let line = format!("START LENGTH {name} {usage}");
+    let help = wrapped(help);
+    format!(
+        "The target type {name}, version {version}\n\nUsage: {}\n\n{help}\n\nExample:\n  {example}\n",
+        line.trim_end()
+    )
+}
+
+/// A text in lines of at most 80 columns, two blanks before each.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::from(" ")];
+    for word in text.split_whitespace() {
+        let last = lines.last_mut().filter(|line| line.len() + 1 + word.len() <= 80);
+        match last {
+            Some(line) => *line += &format!(" {word}"),
+            None => lines.push(format!("  {word}")),
+        }
+    }
+    lines.join("\n")
 }
 
 /// One command in full.

@@ -225,6 +225,11 @@ const ACTIONS: &[Action] = &[
     Action { name: "version", about: "Show the version of this program and of the driver", run: version },
 ];
 
+/// The commands of `stats`, each with what it does.
+pub(super) fn actions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ACTIONS.iter().map(|action| (action.name, action.about))
+}
+
 fn units(word: &str) -> Result<Units, NoUnits> {
     Units::parse(word)
 }
