@@ -205,14 +205,11 @@ impl Backend for User {
 
     fn check(&mut self, draft: &Draft<'_>) -> Result<Vec<Fault>, Fault> {
         match self.driver(CommandKind::DevStatus)? {
-            Driver::Here(session) => return Ok(session.mapper.check(draft)),
-            Driver::Nobody(mapper) => return Ok(mapper.check(draft)),
-            Driver::Server(server) => server.commit()?,
-            Driver::Unknown => return Err(Fault::new(Errno::EIO, "no driver was found")),
+            Driver::Here(session) => Ok(session.mapper.check(draft)),
+            Driver::Nobody(mapper) => Ok(mapper.check(draft)),
+            Driver::Server(server) => server.check(draft),
+            Driver::Unknown => Err(Fault::new(Errno::EIO, "no driver was found")),
         }
-        // What the server has saved tells all that a check needs to know.
-        let saved = self.state.lock(false)?.map(|lock| lock.load()).transpose()?;
-        Ok(saved.unwrap_or_default().check(draft))
     }
 
     fn commit(&mut self) -> Result<(), Fault> {

@@ -69,7 +69,7 @@ impl Where {
         }
         let variable = env::var_os("RDMSETUP_STATE").filter(|state| !state.is_empty()).map(PathBuf::from);
         let state = self.state.clone().or(variable);
-        Some(backend::open(choice, state.as_deref(), None, None).ok()?.client)
+        Some(backend::open(&choice, state.as_deref(), None, None).ok()?.client)
     }
 }
 

@@ -150,7 +150,7 @@ fn offer(kind: Kind, line: &Line, before: &str, begin: &str) -> Offer {
     let done = if kind.is_list() { begin.rfind(',').map_or("", |at| &begin[..=at]) } else { "" };
     let words = match values::all(kind, &line.place) {
         Offer::Words(words) => words,
-        paths => return paths,
+        paths @ (Offer::Files | Offer::Directories) => return paths,
     };
     let whole = words.into_iter().map(|(word, about)| (format!("{before}{done}{word}"), about));
     Offer::Words(whole.filter(|(word, _)| word[before.len()..].starts_with(begin)).collect())
@@ -164,7 +164,7 @@ mod tests {
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
         match of(&words) {
             Offer::Words(words) => words.into_iter().map(|(word, _)| word).collect::<Vec<_>>().join(" "),
-            other => format!("{other:?}"),
+            paths @ (Offer::Files | Offer::Directories) => format!("{paths:?}"),
         }
     }
 

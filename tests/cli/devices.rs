@@ -1,5 +1,6 @@
 //! Devices from `create` to `remove`, and what is shown of them in between.
 
+use crate::contract::fails_classically;
 use crate::sandbox::Sandbox;
 
 #[test]
@@ -80,16 +81,16 @@ fn names_and_uuids_change() {
     sandbox.ok(&["rename", "old", "new"]);
     sandbox.ok(&["rename", "new", "--setuuid", "U-1"]);
     assert!(sandbox.ok(&["info", "-u", "U-1"]).starts_with("Name:              new\n"));
-    let bad = |name: &str| sandbox.fails_classically(&["rename", "new", name]);
+    let bad = |name: &str| fails_classically(&sandbox, &["rename", "new", name]);
     assert_eq!(bad("a/b"), "Name \"a/b\" invalid. It contains \"/\".\nCommand failed.\n");
     assert_eq!(bad(""), "Non empty new name is required.\nCommand failed.\n");
     let long = "x".repeat(128);
     assert_eq!(bad(&long), format!("Name \"{long}\" too long\nCommand failed.\n"));
     assert_eq!(
-        sandbox.fails_classically(&["create", &long, "-n"]),
+        fails_classically(&sandbox, &["create", &long, "-n"]),
         format!("Name \"{long}\" too long.\nCommand failed.\n")
     );
-    assert_eq!(sandbox.fails_classically(&["info", "a/b/c"]), "Device a/b/c not found\nCommand failed.\n");
+    assert_eq!(fails_classically(&sandbox, &["info", "a/b/c"]), "Device a/b/c not found\nCommand failed.\n");
 }
 
 #[test]

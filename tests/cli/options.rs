@@ -1,10 +1,11 @@
 //! Options as getopt_long has them, and what is said of a command line that is none.
 
+use crate::contract::fails_classically;
 use crate::sandbox::Sandbox;
 
 #[track_caller]
 fn refused(words: &[&str], line: &str) {
-    let stderr = Sandbox::new().fails_classically(words);
+    let stderr = fails_classically(&Sandbox::new(), words);
     assert_eq!(stderr, format!("{line}\nCouldn't process command line.\n"), "{words:?}");
 }
 

@@ -75,14 +75,6 @@ impl Sandbox {
         String::from_utf8(ran.stdout).unwrap()
     }
 
-    /// Runs what must fail, and write nothing; the lines of its standard error that dmsetup has too.
-    #[track_caller]
-    pub(crate) fn fails_classically(&self, words: &[&str]) -> String {
-        let stderr = self.fails(words);
-        let ours = |line: &&str| line.starts_with("rdmsetup: ") || line.starts_with("  ");
-        stderr.lines().filter(|line| !ours(line)).map(|line| format!("{line}\n")).collect()
-    }
-
     /// Runs what must fail, and write nothing; its standard error.
     #[track_caller]
     pub(crate) fn fails(&self, words: &[&str]) -> String {

@@ -40,10 +40,26 @@ fn commands_find_the_server_and_the_state_outlives_it() {
 fn faults_have_their_reasons_through_the_socket_too() {
     let sandbox = Sandbox::new();
     sandbox.disk("disk", 4096);
-    let alone = sandbox.fails(&["create", "vol", "--table", "0 9 linear disk 0x"]);
+    let faulty = ["0 9 linear disk 0x", "0 9 liner disk 0", "0 8 zero\n9 1 zero", "0 9 linear disk 0"];
+    let fail = |table: &str| sandbox.fails(&["create", "vol", "--table", table]);
+    let alone = faulty.map(fail);
     let _server = Server::start(&sandbox, &[]);
-    assert_eq!(sandbox.fails(&["create", "vol", "--table", "0 9 linear disk 0x"]), alone);
+    assert_eq!(faulty.map(fail), alone);
     assert_eq!(sandbox.ok(&["ls"]), "No devices found\n");
+}
+
+#[test]
+fn a_table_is_checked_against_the_servers_devices() {
+    let sandbox = Sandbox::new();
+    let _server = Server::start(&sandbox, &[]);
+    sandbox.ok(&["create", "low", "--table", "0 8 zero"]);
+    let socket = format!("socket:{}", sandbox.path().join("state/control.sock").display());
+    for backend in ["user", &socket] {
+        let check = |table: &str| sandbox.run(&["check", "--backend", backend, "--table", table]);
+        assert!(check("0 8 linear low 0").succeeded);
+        let refused = check("0 9 linear low 0");
+        assert!(refused.stderr.contains("too small by 1 sector") && !refused.succeeded, "{refused:?}");
+    }
 }
 
 #[test]

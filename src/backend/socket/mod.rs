@@ -9,6 +9,7 @@ use super::Backend;
 use crate::block::BlockDevice;
 use crate::dm::limits::MAX_BUFFER;
 use crate::dm::{DeviceId, Errno, Fault};
+use crate::mapper::{Draft, StateDir};
 use crate::sys::local_socket;
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -79,6 +80,21 @@ impl Backend for Socket {
     fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
         let stream = local_socket::connect(&self.path).map_err(|error| self.lost(&error))?;
         RemoteVolume::open(&self.path, stream, device, writable).map(|volume| Arc::new(volume) as _)
+    }
+
+    fn check(&mut self, draft: &Draft<'_>) -> Result<Vec<Fault>, Fault> {
+        self.commit()?;
+        // What the server has saved, beside its socket, tells all that a check needs to know.
+        let state = StateDir::new(self.path.parent())?;
+        let lock = state.lock(false)?.ok_or_else(|| {
+            let path = self.path.display();
+            Fault::new(
+                Errno::EOPNOTSUPP,
+                format!("the state of the server is not beside its socket \"{path}\""),
+            )
+            .with_hint(Some("--state names its directory".into()))
+        })?;
+        Ok(lock.load()?.check(draft))
     }
 
     fn commit(&mut self) -> Result<(), Fault> {
