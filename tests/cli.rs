@@ -2,6 +2,7 @@
 //!
 //! The driver is the userspace mapper with its state in a directory of the test's own, so that nothing here needs a
 //! kernel with device-mapper, or root.
+#![allow(clippy::print_stderr, reason = "a skip says why")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "cli/check.rs"]
@@ -36,5 +37,7 @@ mod state;
 mod stats;
 #[path = "cli/tables.rs"]
 mod tables;
+#[path = "cli/terminal.rs"]
+mod terminal;
 #[path = "cli/udev.rs"]
 mod udev;

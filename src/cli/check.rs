@@ -28,7 +28,8 @@ pub(super) struct Check {
     /// The file that holds the table, - for standard input, as without it; with --concise the devices themselves
     file: Option<OsString>,
 
-    /// The table itself: lines of START LENGTH TARGET PARAMETERS, in sectors of 512 bytes
+    /// The table itself: lines of START LENGTH TARGET PARAMETERS, START and LENGTH in sectors of 512
+    /// bytes or with a unit, as in 64MiB
     #[arg(long)]
     table: Option<OsString>,
 
@@ -125,7 +126,7 @@ impl Check {
         text: &[u8],
         planned: &BTreeMap<Text, Sectors>,
     ) -> Result<Checked, Failure> {
-        let table = TableDraft::parse(text);
+        let table = TableDraft::parse(text, ctx.amounts());
         let name = device.cloned().unwrap_or_default();
         let draft = Draft { device: &name, lines: &table.lines, read_only: self.readonly, planned };
         let size = draft.size();

@@ -30,7 +30,8 @@ pub(super) struct Create {
     /// The file that holds the table
     file: Option<OsString>,
 
-    /// The table itself: lines of START LENGTH TARGET PARAMETERS, in sectors of 512 bytes
+    /// The table itself: lines of START LENGTH TARGET PARAMETERS, START and LENGTH in sectors of 512
+    /// bytes or with a unit, as in 64MiB
     #[arg(long)]
     table: Option<OsString>,
 
@@ -133,7 +134,7 @@ impl Run for Create {
         let source = if self.notable {
             SourceTable::default()
         } else {
-            table_source::read(self.table.as_deref(), self.file.as_deref(), &given.as_bytes().into())?
+            table_source::read(ctx, self.table.as_deref(), self.file.as_deref(), &given.as_bytes().into())?
         };
         self.create(ctx, Plan { device, source, readonly: self.readonly })
     }
@@ -215,7 +216,7 @@ impl Create {
         };
         let refused =
             |error: TableSyntaxError| Failure::Table(String::new(), entry.name.clone(), error);
-        let source = SourceTable::parse(&entry.table).map_err(refused)?;
+        let source = SourceTable::parse_as(&entry.table, ctx.amounts()).map_err(refused)?;
         let readonly = entry.readonly || self.readonly && heeds_readonly;
         Ok(Plan { device: DeviceId { name, uuid, dev }, source, readonly })
     }

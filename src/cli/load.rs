@@ -19,7 +19,8 @@ pub(super) struct Load {
     #[arg(value_names = ["DEVICE", "FILE"], num_args = 0..=2)]
     words: Vec<OsString>,
 
-    /// The table itself: lines of START LENGTH TARGET PARAMETERS, in sectors of 512 bytes
+    /// The table itself: lines of START LENGTH TARGET PARAMETERS, START and LENGTH in sectors of 512
+    /// bytes or with a unit, as in 64MiB
     #[arg(long)]
     table: Option<OsString>,
 
@@ -70,7 +71,7 @@ impl Run for Load {
         };
         let device = self.selector.device(ctx, name)?;
         let label = name.map_or_else(|| device.uuid.clone(), |name| Text::from(name.as_bytes()));
-        let source = table_source::read(self.table.as_deref(), file, &label)?;
+        let source = table_source::read(ctx, self.table.as_deref(), file, &label)?;
         let flags = Flags::READONLY.when(self.readonly)
             | Flags::SKIP_BDGET.when(self.noopencount)
             | Flags::QUERY_INACTIVE_TABLE.when(self.inactive);

@@ -1,11 +1,12 @@
 //! Where a table comes from: `--table`, a file, or standard input.
 
+use super::context::Context;
 use super::failure::Failure;
-use super::output;
+use super::output::{self, complain};
 use crate::dm::{Errno, SourceTable, Text};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
 use std::os::unix::ffi::OsStrExt;
 use zeroize::Zeroizing;
 
@@ -14,12 +15,20 @@ const ROOM: usize = 16 * 1024;
 
 /// Reads the table for `device`; its name only stands in what is said of faults.
 pub(super) fn read(
+    ctx: &Context,
     table: Option<&OsStr>,
     file: Option<&OsStr>,
     device: &Text,
 ) -> Result<SourceTable, Failure> {
+    let is_awaited = table.is_none() && file.is_none() && !ctx.classic;
+    if is_awaited && io::stdin().is_terminal() {
+        complain(
+            "rdmsetup: the table is read from the terminal: lines of START LENGTH TARGET ARGUMENTS, as in \"0 1MiB zero\"; \
+             Ctrl-D ends it",
+        );
+    }
     let (text, from) = text(table, file)?;
-    SourceTable::parse(&text).map_err(|error| Failure::Table(from, device.clone(), error))
+    SourceTable::parse_as(&text, ctx.amounts()).map_err(|error| Failure::Table(from, device.clone(), error))
 }
 
 /// The text of a table, and dmsetup's name for where it came from.

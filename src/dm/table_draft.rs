@@ -1,7 +1,7 @@
 //! A table's text that may be wrong in several places: what can be read of it, and everything that cannot.
 
 use super::table_text::{Place, parse_line};
-use super::{Fault, Line, TableSyntaxError};
+use super::{Amounts, Fault, Line, TableSyntaxError};
 
 /// The lines of a table's text, those that cannot be read among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,12 +14,12 @@ pub struct TableDraft {
 }
 
 impl TableDraft {
-    /// Reads a table's text as [`super::SourceTable::parse`] does, and goes on where that gives up.
-    pub fn parse(text: &[u8]) -> Self {
+    /// Reads a table's text as [`super::SourceTable::parse_as`] does, and goes on where that gives up.
+    pub fn parse(text: &[u8], amounts: Amounts) -> Self {
         let mut draft = Self::default();
         for (index, text) in text.split(|&byte| byte == b'\n').enumerate() {
             let number = index + 1;
-            let (line, params) = match parse_line(text) {
+            let (line, params) = match parse_line(text, amounts) {
                 Ok(None) => continue,
                 Ok(Some((line, params))) => (Some(line), params),
                 Err(flaws) => {
@@ -49,6 +49,7 @@ mod tests {
     fn every_line_that_cannot_be_read_is_told_and_the_rest_is_read() {
         let draft = TableDraft::parse(
             b"# two that are right, three faults\nx 8y zero\n\n0 8 zero\n8\n8 8 error # end",
+            Amounts::Sectors,
         );
         let told: Vec<(usize, String)> = draft
             .faults

@@ -4,6 +4,7 @@
 //! comment, empty lines of no account: dmsetup's format. dmsetup also takes `100linear` for `100 linear` and `-1`
 //! for 2^64 - 1; here a number is digits with a blank behind them, since a typing error must not become a table.
 
+use super::size::{self, Amounts};
 use super::{Fault, Line, LineField, Sectors, Table, Text, limits};
 use std::fmt;
 use std::ops::Range;
@@ -57,12 +58,17 @@ impl Drop for TableSyntaxError {
 }
 
 impl SourceTable {
-    /// Reads a table's text: bytes, lines ended by `\n`.
+    /// Reads a table's text: bytes, lines ended by `\n`, all numbers sectors.
     pub fn parse(text: &[u8]) -> Result<Self, TableSyntaxError> {
+        Self::parse_as(text, Amounts::Sectors)
+    }
+
+    /// The same, its starts and lengths in that form.
+    pub fn parse_as(text: &[u8], amounts: Amounts) -> Result<Self, TableSyntaxError> {
         let mut source = Self::default();
         for (index, text) in text.split(|&byte| byte == b'\n').enumerate() {
             let number = index + 1;
-            match parse_line(text) {
+            match parse_line(text, amounts) {
                 Ok(Some((line, params))) => {
                     source.table.lines.push(line);
                     source.places.push(Place::new(number, text, params));
@@ -114,26 +120,32 @@ impl Place {
 pub(super) struct Flaw {
     span: Range<usize>,
     reason: String,
+    hint: Option<String>,
 }
 
 impl Flaw {
+    fn new(span: Range<usize>, reason: String) -> Self {
+        Self { span, reason, hint: None }
+    }
+
     pub(super) fn in_line(self, number: usize, text: &[u8]) -> TableSyntaxError {
-        TableSyntaxError { line: number, span: self.span, text: text.into(), reason: self.reason, hint: None }
+        let Self { span, reason, hint } = self;
+        TableSyntaxError { line: number, span, text: text.into(), reason, hint }
     }
 }
 
 /// One line of text: the table line with the place of its parameters, or nothing if it holds none. If it is wrong: all
 /// that is wrong with it, from left to right.
-pub(super) fn parse_line(text: &[u8]) -> Result<Option<(Line, Range<usize>)>, Vec<Flaw>> {
+pub(super) fn parse_line(text: &[u8], amounts: Amounts) -> Result<Option<(Line, Range<usize>)>, Vec<Flaw>> {
     let end = text.trim_ascii_end().len();
     let fields = words(&text[..end], 0);
     let Some(first) = fields.first().filter(|first| text[first.start] != b'#') else { return Ok(None) };
     let field = |index: usize, what: &str| {
-        let missing = || Flaw { span: end..end, reason: format!("the line ends before {what}") };
+        let missing = || Flaw::new(end..end, format!("the line ends before {what}"));
         fields.get(index).cloned().ok_or_else(missing)
     };
-    let start = sectors(text, first.clone());
-    let length = field(1, "the length, a number of sectors").and_then(|word| sectors(text, word));
+    let start = sectors(text, first.clone(), amounts);
+    let length = field(1, "the length, a number of sectors").and_then(|word| sectors(text, word, amounts));
     let target = match length {
         // One word that is missing is enough to be told of.
         Err(_) if fields.len() < 2 => Ok(0..0),
@@ -142,7 +154,7 @@ pub(super) fn parse_line(text: &[u8]) -> Result<Option<(Line, Range<usize>)>, Ve
     let nul = text
         .iter()
         .position(|&byte| byte == 0)
-        .map(|nul| Flaw { span: nul..nul + 1, reason: "a NUL byte cannot stand in a table".into() });
+        .map(|nul| Flaw::new(nul..nul + 1, "a NUL byte cannot stand in a table".into()));
     match (start, length, target, nul) {
         (Ok(start), Ok(length), Ok(target), None) => {
             // Up to three words are fields; what comes behind is the target's, up to a comment.
@@ -163,12 +175,16 @@ fn type_name(text: &[u8], word: Range<usize>) -> Result<Range<usize>, Flaw> {
         return Ok(word);
     }
     let name = Text::from(&text[word.clone()]);
-    Err(Flaw { span: word, reason: format!("target type name \"{name}\" is longer than 15 bytes") })
+    Err(Flaw::new(word, format!("target type name \"{name}\" is longer than 15 bytes")))
 }
 
 /// The number of sectors that a word says.
-fn sectors(text: &[u8], word: Range<usize>) -> Result<Sectors, Flaw> {
+fn sectors(text: &[u8], word: Range<usize>, amounts: Amounts) -> Result<Sectors, Flaw> {
     let digits = &text[word.clone()];
+    if amounts == Amounts::Sizes && digits.last().is_some_and(|last| !last.is_ascii_digit()) {
+        return size::sectors(digits)
+            .map_err(|(reason, hint)| Flaw { hint: Some(hint), ..Flaw::new(word, reason) });
+    }
     let number = digits.iter().try_fold(0u64, |sum, byte| {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         sum.checked_mul(10)?.checked_add(digit)
@@ -180,7 +196,7 @@ fn sectors(text: &[u8], word: Range<usize>) -> Result<Sectors, Flaw> {
         } else {
             format!("\"{shown}\" is not a number of sectors")
         };
-        Flaw { span: word, reason }
+        Flaw::new(word, reason)
     })
 }
 

@@ -26,12 +26,34 @@ fn a_line_that_is_none_is_shown() {
     assert_eq!(
         ran.stderr,
         "Invalid format on line 2 of table on stdin.\n\
-         rdmsetup: table of vol0, line 2, column 3: \"38x\" is not a number of sectors\n  8 38x zero\n    ^^^\n\
+         rdmsetup: table of vol0, line 2, column 3: \"38x\" is not a number of sectors, nor a size with its \
+         unit\n  8 38x zero\n    ^^^\n  hint: as in 2048, 1MiB, 64KiB or 10GB\n\
          Command failed.\n"
     );
     assert_eq!(sandbox.ok(&["ls"]), "No devices found\n");
     let stderr = sandbox.fails(&["load", "vol0", "--table", "0 8"]);
     assert!(stderr.starts_with("Invalid format on line 1 of table .\n"), "{stderr}");
+}
+
+#[test]
+fn sizes_may_have_units_but_not_for_dmsetup() {
+    let sandbox = Sandbox::new();
+    sandbox.ok(&["create", "vol0", "--table", "0 1MiB zero\n2048 64KiB error\n1088K 8s zero"]);
+    assert_eq!(sandbox.ok(&["table", "vol0"]), "0 2048 zero \n2048 128 error \n2176 8 zero \n");
+    sandbox.ok(&["create", "--concise", "vol1,,,,0 1K zero"]);
+    assert_eq!(sandbox.ok(&["table", "vol1"]), "0 2 zero \n");
+    let stderr = sandbox.fails(&["create", "vol2", "--table", "0 1MB zero"]);
+    assert!(stderr.contains("1MB is 1000000 bytes, no whole number of sectors of 512 bytes"), "{stderr}");
+    assert!(stderr.contains("hint: 1953 or 1954 sectors are nearest"), "{stderr}");
+    // dmsetup would take it for 1 sector of a type "MiB".
+    let dmsetup = sandbox.path().join("dmsetup");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_rdmsetup"), &dmsetup).unwrap();
+    let mut command = std::process::Command::new(dmsetup);
+    let output = command.args(["create", "vol2", "--table", "0 1MiB zero"]).output().unwrap();
+    assert!(
+        String::from_utf8_lossy(&output.stderr).starts_with("Invalid format on line 1 of table .\n"),
+        "{output:?}"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::guest;
 use rdmsetup::backend::{Client, Kernel};
-use rdmsetup::dm::{Command, DeviceId, Request, TableDraft, Text};
+use rdmsetup::dm::{Amounts, Command, DeviceId, Request, TableDraft, Text};
 use rdmsetup::mapper::Draft;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -48,7 +48,7 @@ fn what_check_finds_the_kernel_refuses() {
         let mut client = Client::new(Box::new(Kernel::open(Path::new("/dev"), true).unwrap()));
         for (number, text) in TABLES.iter().enumerate() {
             let name = Text::from(format!("d{number}"));
-            let table = TableDraft::parse(text.as_bytes());
+            let table = TableDraft::parse(text.as_bytes(), Amounts::Sectors);
             let planned = BTreeMap::new();
             let draft = Draft { device: &name, lines: &table.lines, read_only: false, planned: &planned };
             let faults = client.check(&draft).unwrap();
