@@ -23,6 +23,8 @@ mod guide;
 mod dry_run;
 #[path = "cli/failures.rs"]
 mod failures;
+#[path = "cli/holders.rs"]
+mod holders;
 #[path = "cli/options.rs"]
 mod options;
 #[path = "cli/reports.rs"]

@@ -114,10 +114,10 @@ impl HolderSearch {
         paths.any(|path| is_node(Path::new(OsStr::from_bytes(&path)), dev))
     }
 
-    /// Every process, with its directory.
+    /// Every process but this one, which inherits what its caller has open, with its directory.
     fn processes(&self) -> impl Iterator<Item = (Process, PathBuf)> {
         let numbers = names(&self.proc).into_iter().filter_map(|name| name.to_str()?.parse::<u32>().ok());
-        numbers.map(|pid| {
+        numbers.filter(|pid| *pid != std::process::id()).map(|pid| {
             let directory = self.proc.join(pid.to_string());
             let name = fs::read(directory.join("comm")).unwrap_or_default();
             (Process { pid, name: name.trim_ascii_end().into() }, directory)

@@ -181,9 +181,9 @@ fn hint(ctx: &mut Context, request: &Request, errno: Errno, fault: Option<&Fault
             };
             Some(format!("`rdmsetup info` shows the names and uuids that are taken{free}"))
         }
-        (CommandKind::DevRemove, Errno::EBUSY) => Some(
-            "close it first; --deferred removes it when it is closed, --retry tries for five seconds".into(),
-        ),
+        (CommandKind::DevRemove, Errno::EBUSY) => Some(format!(
+            "`rdmsetup holders {name}` tells who; --deferred removes it when it is closed, --retry tries for five seconds"
+        )),
         (_, Errno::ENXIO) if request.device != DeviceId::default() => {
             Some(nearest_device(ctx, &request.device.name).map_or_else(
                 || "`rdmsetup info` shows the devices that there are".into(),

@@ -116,6 +116,7 @@ subcommands! {
     "serve" => serve::Serve;
     "decode" => decode::Decode;
     "check" => check::Check;
+    "holders" => holders::Holders;
     "completions" => completions::Completions;
     "man" => man::Man;
 }

@@ -28,6 +28,7 @@ const WAYS: &[&str] = &[
     "rdmsetup target-version crpyt",
     "su -s /bin/sh nobody -c 'rdmsetup --backend kernel ls'",
     "dmsetup create vol1 --table '0 8 linear /dev/ubda 38x'",
+    "dmsetup create vol1 --table '0 1MiB zero'",
 ];
 
 fn shell(line: &str) -> Output {
@@ -58,6 +59,12 @@ fn the_kernels_refusals_are_explained() {
             let stderr = String::from_utf8(output.stderr).unwrap();
             writeln!(told, "\n$ {way}\n{}", stderr.trim_end()).unwrap();
         }
+        let holders =
+            shell("PATH=/dev/shm/bin:$PATH; exec 3</dev/mapper/top; rdmsetup holders vol0 mounted top; true");
+        let holders = String::from_utf8(holders.stdout).unwrap();
+        let expected = "vol0: open once\n  device \"top\"\nmounted: open once\n  the file system mounted at /tmp/place\n\
+                        top: open once\n  process ";
+        assert!(holders.starts_with(expected) && holders.ends_with(" (sh)\n"), "{holders}");
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernel/golden/failures.txt");
         let expected = std::fs::read_to_string(golden).unwrap_or_default();
         // The guest's writes are lost: whoever updates the file takes it from here.

@@ -1,0 +1,137 @@
+//! `holders`: who has devices open.
+
+use super::context::Context;
+use super::diagnosis;
+use super::failure::Failure;
+use super::selector::{Selected, Selector};
+use super::{Run, json, sysfs};
+use crate::backend::{Holder, Process};
+use crate::dm::{Command, DeviceNumber, Errno, Flags, Request, Text};
+use clap::Args;
+use serde_json::{Value, json};
+use std::ffi::OsString;
+
+/// Tell who holds devices open
+///
+/// Devices that stand on them; of the kernel's devices also other disks on top (md, loop), mounted file systems, in the
+/// mount namespaces of other processes too, swap, and processes that have the node open. What an ordinary user may not look
+/// into is not told. Of the userspace mapper's devices the number of other users is told: readers, writers, exports.
+#[derive(Args, Debug)]
+pub(super) struct Holders {
+    /// The devices; without any, all
+    #[arg(value_name = "DEVICE")]
+    names: Vec<OsString>,
+
+    /// Write a JSON document
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    selector: Selector,
+}
+
+/// A device with those who hold it.
+#[derive(Debug)]
+struct Held {
+    name: Text,
+    open_count: i32,
+    holders: Vec<Holder>,
+    /// Of the count, those that none of the holders accounts for.
+    others: i32,
+}
+
+impl Run for Holders {
+    fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        let mut devices = Vec::new();
+        let looked = self.selector.each_or_all(ctx, &self.names, |ctx, device| {
+            devices.push(look(ctx, device)?);
+            Ok(())
+        });
+        if self.json {
+            let devices: Vec<Value> = devices.iter().map(Held::to_json).collect();
+            ctx.out.print(json::document("holders", &[("devices", devices.into())]));
+        } else {
+            devices.iter().for_each(|held| ctx.out.print(held.lines()));
+        }
+        looked
+    }
+}
+
+fn look(ctx: &mut Context, device: &Selected) -> Result<Held, Failure> {
+    let reply = ctx.perform_if_exists(Request::new(device.id.clone(), Command::DevStatus))?;
+    let dev = reply.device.dev.unwrap_or_default();
+    let open_count = reply.open_count;
+    let name = ctx.shown_name(&reply.device.name);
+    if ctx.is_kernels() {
+        // How many of the count each of them is cannot be told, so the rest is unknown only where nobody is found.
+        let holders = sysfs::holders(dev);
+        let others = if holders.is_empty() { open_count } else { 0 };
+        return Ok(Held { name, open_count, holders, others });
+    }
+    let above = above(ctx, dev)?;
+    let others = open_count - i32::try_from(above.iter().map(|(_, tables)| tables).sum::<usize>()).unwrap_or(i32::MAX);
+    let holders = above.into_iter().map(|(name, _)| Holder::Device(name)).collect();
+    Ok(Held { name, open_count, holders, others: others.max(0) })
+}
+
+/// The mapper's devices that stand on one, each with how many of its two tables do.
+fn above(ctx: &mut Context, dev: DeviceNumber) -> Result<Vec<(Text, usize)>, Failure> {
+    let listed = ctx.perform(Request::global(Command::ListDevices))?;
+    let mut above = Vec::new();
+    for upper in listed.devices() {
+        let mut tables = 0;
+        for slot in [Flags::NONE, Flags::QUERY_INACTIVE_TABLE] {
+            let deps = Request::new(upper.dev.into(), Command::TableDeps).with_flags(slot);
+            match ctx.perform(deps) {
+                Ok(reply) => tables += usize::from(reply.deps().contains(&dev)),
+                // It is gone since.
+                Err(failure) if failure.is(Errno::ENXIO) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        if tables > 0 {
+            above.push((ctx.shown_name(&upper.name), tables));
+        }
+    }
+    Ok(above)
+}
+
+impl Held {
+    fn lines(&self) -> String {
+        let mut lines = vec![format!("{}: {}", self.name, match self.open_count {
+            0 => "nobody".to_owned(),
+            1 => "open once".to_owned(),
+            count => format!("open {count} times"),
+        })];
+        lines.extend(self.holders.iter().map(|holder| {
+            let times = match holder {
+                Holder::Process(_, count) if *count > 1 => format!(", {count} times"),
+                Holder::Process(..) | Holder::Device(_) | Holder::Disk(_) | Holder::Mount(..) | Holder::Swap => {
+                    String::new()
+                }
+            };
+            format!("  {}{times}", diagnosis::holder(holder))
+        }));
+        lines.extend((self.others > 0).then(|| format!("  {} that cannot be seen from here", self.others)));
+        lines.join("\n") + "\n"
+    }
+
+    fn to_json(&self) -> Value {
+        let process = |Process { pid, name }: &Process| json!({ "pid": pid, "name": name.to_string() });
+        let holder = |holder: &Holder| match holder {
+            Holder::Device(name) => json!({ "kind": "device", "name": name.to_string() }),
+            Holder::Disk(name) => json!({ "kind": "disk", "name": name.to_string() }),
+            Holder::Mount(place, seen_by) => {
+                json!({ "kind": "mount", "path": place.to_string(), "process": seen_by.as_ref().map(process) })
+            }
+            Holder::Swap => json!({ "kind": "swap" }),
+            Holder::Process(who, count) => json!({ "kind": "process", "process": process(who), "descriptors": count }),
+        };
+        json!({
+            "name": self.name.to_string(),
+            "open_count": self.open_count,
+            "holders": self.holders.iter().map(holder).collect::<Vec<_>>(),
+            "others": self.others,
+        })
+    }
+}
