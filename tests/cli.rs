@@ -17,12 +17,12 @@ mod data;
 mod decode;
 #[path = "cli/devices.rs"]
 mod devices;
-#[path = "cli/guide.rs"]
-mod guide;
 #[path = "cli/dry_run.rs"]
 mod dry_run;
 #[path = "cli/failures.rs"]
 mod failures;
+#[path = "cli/guide.rs"]
+mod guide;
 #[path = "cli/holders.rs"]
 mod holders;
 #[path = "cli/options.rs"]

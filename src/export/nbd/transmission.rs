@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How many requests are answered together at most: more, and the client has nothing to do meanwhile.
 const BATCH: u32 = 8;
 
+/// How much of a write's data is received at once where it goes through memory.
+const AT_ONCE: usize = 64 << 10;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Transmission<'a> {
@@ -242,7 +245,7 @@ impl<'a> Transmission<'a> {
             data.extend_from_slice(here);
             let consumed = here.len();
             self.inbox.consume(consumed);
-            if data.len() < count && !self.receive(1)? {
+            if data.len() < count && !self.receive((count - data.len()).min(AT_ONCE))? {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
@@ -259,7 +262,7 @@ impl<'a> Transmission<'a> {
             if left == 0 {
                 return Ok(());
             }
-            if !self.receive(1)? {
+            if !self.receive(left.min(AT_ONCE))? {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
