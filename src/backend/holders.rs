@@ -4,7 +4,7 @@
 //! An ordinary user sees only his own processes and his own mount namespace; what may not be looked at is left out.
 
 use crate::dm::{DeviceNumber, Text};
-use nix::sys::stat::{major, minor};
+use crate::sys::devt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -133,11 +133,9 @@ fn names(directory: &Path) -> Vec<OsString> {
 
 /// Whether the path is a node of that device.
 fn is_node(path: &Path, dev: DeviceNumber) -> bool {
-    let part = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     fs::metadata(path).is_ok_and(|metadata| {
-        let rdev = metadata.rdev();
-        metadata.file_type().is_block_device()
-            && DeviceNumber::new(part(major(rdev)), part(minor(rdev))) == dev
+        let (major, minor) = devt::split(metadata.rdev());
+        metadata.file_type().is_block_device() && DeviceNumber::new(major, minor) == dev
     })
 }
 

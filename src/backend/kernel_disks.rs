@@ -2,8 +2,8 @@
 
 use crate::block::{Pdev, PdevSource};
 use crate::dm::{DeviceNumber, Errno, Fault, Text};
+use crate::sys::devt;
 use nix::fcntl::OFlag;
-use nix::sys::stat::{major, minor};
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -30,8 +30,8 @@ impl PdevSource for KernelDisks {
             let fault = Fault::new(Errno::ENODEV, format!("\"{name}\" is not a disk"));
             return Err(fault.with_hint(Some(hint.into())));
         }
-        let part = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-        let dev = DeviceNumber::new(part(major(metadata.rdev())), part(minor(metadata.rdev())));
+        let (major, minor) = devt::split(metadata.rdev());
+        let dev = DeviceNumber::new(major, minor);
         let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(&path);
         Pdev::file(dev, &path, file.map_err(failed)?, false).map(Arc::new).map_err(failed)
     }

@@ -2,14 +2,16 @@
 
 use crate::block::{Access, BlockDevice, Extent};
 use crate::dm::{Bytes, Errno};
-use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, TMPFS_MAGIC, XFS_SUPER_MAGIC, fstatfs};
+use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, TMPFS_MAGIC, fstatfs};
 use std::fs::File;
 use std::os::unix::fs::FileTypeExt;
 
 /// File systems that zero a range by their metadata alone: those that punch holes, and those that keep the range
 /// allocated too.
-const PUNCHING: [FsType; 4] = [TMPFS_MAGIC, EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC];
-const ZEROING: [FsType; 3] = [EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC];
+const PUNCHING: [FsType; 4] = [TMPFS_MAGIC, EXT4_SUPER_MAGIC, XFS, BTRFS_SUPER_MAGIC];
+const ZEROING: [FsType; 3] = [EXT4_SUPER_MAGIC, XFS, BTRFS_SUPER_MAGIC];
+/// `XFS_SUPER_MAGIC` of Linux's include/uapi/linux/magic.h, which nix does not have for musl.
+const XFS: FsType = FsType(0x5846_5342);
 
 /// Whether every part of the range is known to be zeroed faster than it is written. Nothing is changed.
 pub(super) fn is_fast(
