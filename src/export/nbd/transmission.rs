@@ -238,6 +238,8 @@ impl<'a> Transmission<'a> {
     /// The next bytes of the client, as a write's data.
     fn take(&mut self, count: usize) -> io::Result<Vec<u8>> {
         self.send()?;
+        // By way of memory, so as much at once as there is.
+        self.inbox.single = false;
         let mut data = Vec::with_capacity(count);
         while data.len() < count {
             let here = self.inbox.bytes();
@@ -254,6 +256,7 @@ impl<'a> Transmission<'a> {
 
     /// Passes over the data of a write that is refused.
     fn skip(&mut self, length: u32) -> io::Result<()> {
+        self.inbox.single = false;
         let mut left = length as usize;
         loop {
             let here = self.inbox.bytes().len().min(left);
