@@ -8,6 +8,10 @@ mod commands;
 mod lifetime;
 #[path = "serve/memory.rs"]
 mod memory;
+#[path = "serve/mirror.rs"]
+mod mirror;
+#[path = "serve/multipath.rs"]
+mod multipath;
 #[path = "cli/sandbox.rs"]
 mod sandbox;
 #[path = "serve/server.rs"]

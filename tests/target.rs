@@ -8,7 +8,7 @@ use arbtest::{arbitrary, arbtest};
 use rdmsetup::block::{Pdev, PdevSource};
 use rdmsetup::dm::limits::TYPE_NAME_LEN;
 use rdmsetup::dm::{DeviceNumber, Errno, Fault, Line, Sectors, SourceTable, Text};
-use rdmsetup::target::{self, Events, Init, Mapping, Operation, Shared, TARGETS, Target, TargetType};
+use rdmsetup::target::{self, Ended, Events, Init, Mapping, Operation, Shared, TARGETS, Target, TargetType};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::path::Path;
@@ -255,7 +255,7 @@ fn a_failed_device_that_is_not_its_own_is_no_event() {
     for (target, _, made, files) in examples() {
         let name = |pdev: &Pdev| files.name_of(pdev);
         let before = made.status(&name);
-        assert!(!made.end_io(&stranger, Errno::EIO), "{}", target.name);
+        assert_eq!(made.end_io(&stranger, Errno::EIO), Ended::Failed, "{}", target.name);
         assert_eq!(made.status(&name), before, "{}", target.name);
     }
 }

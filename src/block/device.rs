@@ -4,7 +4,12 @@ use super::{Access, Extent, FlushFailure};
 use crate::dm::{Bytes, Errno, SECTOR_SIZE};
 use std::fmt::Debug;
 
-/// What is done with each extent of a range. A failure must be the device's: it may become an event.
+/// Not a failure: the same is to be asked for again. Linux's ERESTARTSYS, which never leaves the driver there either. What
+/// [`BlockDevice::extents`] returns where its visitor failed and the device has another way to the bytes.
+pub const AGAIN: Errno = Errno(512);
+
+/// What is done with each extent of a range. A failure must be the device's: it may become an event, and the device may have
+/// the bytes elsewhere: see [`BlockDevice::extents`].
 pub type Visit<'a> = dyn FnMut(Extent<'_>) -> Result<(), Errno> + 'a;
 
 /// Storage of a fixed size that is read and written at byte positions, by many threads at once.
@@ -41,7 +46,8 @@ pub trait BlockDevice: Debug + Send + Sync {
     ///
     /// # Errors
     /// EROFS for writing what is read-only; the errno of a part that fails, or what the visitor returned. The extents
-    /// before it have been visited.
+    /// before it have been visited. [`AGAIN`] if the visitor failed and `read_at` and `write_at`
+    /// have another way to the bytes.
     fn extents(&self, access: Access, at: Bytes, length: Bytes, visit: &mut Visit<'_>) -> Result<(), Errno>;
 
     /// Whether I/O that comes now waits: the device is suspended, or one below it is. A hint, as that changes at any time.

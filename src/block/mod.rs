@@ -10,7 +10,7 @@ mod failures;
 mod pdev;
 mod volumes;
 
-pub use device::{Allocation, BlockDevice, Visit};
+pub use device::{AGAIN, Allocation, BlockDevice, Visit};
 pub use extent::{Access, Extent, Medium};
 pub use failures::{FlushFailure, FlushFailures, Told};
 pub use pdev::{Pdev, PdevSource};

@@ -75,13 +75,13 @@ impl Device {
         DeviceNumber::new(MAJOR, self.minor)
     }
 
-    /// The targets of a table whose arguments may change by what is done to other devices, where they are made.
+    /// The targets of a table whose arguments may have changed, where they are made: by a message to one at work, or by what
+    /// is done to other devices.
     pub(super) fn changing_table(&self, slot: Slot) -> Option<Arc<LiveTable>> {
-        let made = match slot {
+        match slot {
             Slot::Active => self.live.table(),
-            Slot::Inactive => self.loaded.clone(),
-        };
-        made.filter(|table| !table.upcalls().is_empty())
+            Slot::Inactive => self.loaded.clone().filter(|table| !table.upcalls().is_empty()),
+        }
     }
 
     /// The slot that a request asks about.

@@ -7,10 +7,11 @@
 use super::gate::Gate;
 use super::live_table::LiveTable;
 use super::pieces::Piece;
-use crate::block::{Access, Allocation, BlockDevice, Extent, FlushFailure, FlushFailures, Visit};
+use crate::block::{AGAIN, Access, Allocation, BlockDevice, Extent, FlushFailure, FlushFailures, Visit};
 use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors};
-use crate::target::{Events, Mapping, Operation};
+use crate::target::{Ended, Events, Mapping, Operation};
 use arc_swap::ArcSwap;
+use std::cell::Cell;
 use std::io::{self, PipeReader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
@@ -131,17 +132,54 @@ impl Live {
         self.gate.watch()
     }
 
-    /// Does `each` for every part of a range, in order; what a target calls an event becomes one.
+    /// Does `each` for every part of a range, in order, with where in the range the part begins; what a target calls an
+    /// event becomes one, and what it wants to be asked again for is asked for again.
     ///
-    /// As in the kernel, which sends all parts off before it hears of any, a failed part keeps no other from being done,
-    /// unless it `stops` the walk. The first failure is the request's.
+    /// As in the kernel, which sends all parts off before it hears of any, a failed part keeps no other from being done.
+    /// The first failure is the request's. One event is told, however many parts have failed: in the kernel too they are
+    /// one piece of work that waits to be done.
     fn walk(
         &self,
         operation: Operation,
         at: Bytes,
         length: u64,
-        stops: bool,
-        mut each: impl FnMut(&Piece<'_>) -> Result<(), Errno>,
+        each: impl FnMut(&Piece<'_>, u64) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        self.walk_for(None, operation, at, length, each)
+    }
+
+    /// The same for a visitor, which is not to be shown what follows a failure, nor the same twice when it has failed
+    /// itself: [`AGAIN`] then.
+    fn walk_for(
+        &self,
+        visitor_failed: Option<&Cell<bool>>,
+        operation: Operation,
+        at: Bytes,
+        length: u64,
+        mut each: impl FnMut(&Piece<'_>, u64) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        let mut walked = Walked { done: 0, is_event: false, result: Ok(()), stops: visitor_failed.is_some() };
+        let ended = loop {
+            match self.walk_on(operation, at, length, &mut walked, &mut each) {
+                // Through the gate again, where a table may be swapped meanwhile.
+                Err(AGAIN) if !visitor_failed.is_some_and(Cell::get) => {}
+                ended => break ended,
+            }
+        };
+        if walked.is_event {
+            self.signal_event();
+        }
+        walked.result.and(ended)
+    }
+
+    /// The same from where it has come to, until something is to be asked for again: [`AGAIN`].
+    fn walk_on(
+        &self,
+        operation: Operation,
+        at: Bytes,
+        length: u64,
+        walked: &mut Walked,
+        each: &mut impl FnMut(&Piece<'_>, u64) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
         let _in_flight = self.gate.enter()?;
         let current = self.current.load();
@@ -149,24 +187,39 @@ impl Live {
             return Err(Errno::EROFS);
         }
         let table = current.table.as_ref().ok_or(Errno::EIO)?;
-        let end = at.0.checked_add(length).ok_or(Errno::EIO)?;
-        let (mut at, mut result, mut is_event) = (at.0, Ok(()), false);
-        while at < end {
-            let piece = table.piece(operation, at, end - at)?;
-            let done = each(&piece);
-            is_event |= done.is_err_and(|errno| piece.is_event(errno));
-            result = result.and(done);
-            if stops && result.is_err() {
-                break;
+        at.0.checked_add(length).ok_or(Errno::EIO)?;
+        while walked.done < length {
+            let piece = table.piece(operation, at.0 + walked.done, length - walked.done)?;
+            piece.start();
+            let part = each(&piece, walked.done);
+            piece.finish();
+            if let Err(errno) = part {
+                match piece.ended(errno) {
+                    Ended::Failed => {}
+                    Ended::Event => walked.is_event = true,
+                    Ended::Again => return Err(AGAIN),
+                }
+                walked.result = walked.result.and(part);
+                if walked.stops {
+                    break;
+                }
             }
-            at += piece.length;
+            walked.done += piece.length;
         }
-        // One, however many parts have failed: in the kernel too they are one piece of work that waits to be done.
-        if is_event {
-            self.signal_event();
-        }
-        result
+        Ok(())
     }
+}
+
+/// How far a request has come.
+struct Walked {
+    /// Bytes whose parts have ended.
+    done: u64,
+    /// A failure was an event.
+    is_event: bool,
+    /// The first failure.
+    result: Result<(), Errno>,
+    /// The first failure ends it.
+    stops: bool,
 }
 
 impl Events for Live {
@@ -194,27 +247,23 @@ impl BlockDevice for Live {
 
     fn read_at(&self, buffer: &mut [u8], at: Bytes) -> Result<(), Errno> {
         let length = buffer.len() as u64;
-        let mut rest = buffer;
-        self.walk(Operation::Read, at, length, false, |piece| {
-            let now = rest.split_off_mut(..piece.bytes()?).ok_or(Errno::EIO)?;
-            piece.read(now)
+        self.walk(Operation::Read, at, length, |piece, done| {
+            piece.read(buffer.get_mut(piece.place(done)?).ok_or(Errno::EIO)?)
         })
     }
 
     fn write_at(&self, data: &[u8], at: Bytes) -> Result<(), Errno> {
-        let mut rest = data;
-        self.walk(Operation::Write, at, data.len() as u64, false, |piece| {
-            let now = rest.split_off(..piece.bytes()?).ok_or(Errno::EIO)?;
-            piece.write(now)
+        self.walk(Operation::Write, at, data.len() as u64, |piece, done| {
+            piece.write(data.get(piece.place(done)?).ok_or(Errno::EIO)?)
         })
     }
 
     fn discard(&self, at: Bytes, length: Bytes) -> Result<(), Errno> {
-        self.walk(Operation::Discard, at, length.0, false, |piece| piece.discard())
+        self.walk(Operation::Discard, at, length.0, |piece, _| piece.discard())
     }
 
     fn write_zeroes(&self, at: Bytes, length: Bytes, may_unmap: bool) -> Result<(), Errno> {
-        self.walk(Operation::WriteZeroes, at, length.0, false, |piece| piece.write_zeroes(may_unmap))
+        self.walk(Operation::WriteZeroes, at, length.0, |piece, _| piece.write_zeroes(may_unmap))
     }
 
     fn extents(&self, access: Access, at: Bytes, length: Bytes, visit: &mut Visit<'_>) -> Result<(), Errno> {
@@ -222,12 +271,13 @@ impl BlockDevice for Live {
             Access::Read => Operation::Read,
             Access::Write => Operation::Write,
         };
-        // A visitor that has failed is not to be shown what follows.
-        self.walk(operation, at, length.0, true, |piece| {
+        let failed = Cell::new(false);
+        let mut visit = |extent: Extent<'_>| visit(extent).inspect_err(|_| failed.set(true));
+        self.walk_for(Some(&failed), operation, at, length.0, |piece, _| {
             let length = Bytes(piece.length);
             match piece.mapping {
                 Mapping::Remap { pdev, sector, .. } => {
-                    pdev.extents(access, piece.position(sector)?, length, visit)
+                    pdev.extents(access, piece.position(sector)?, length, &mut visit)
                 }
                 Mapping::Zero { .. } => visit(Extent::Zero { length }),
                 Mapping::Fail { errno, .. } => Err(errno),
@@ -241,9 +291,14 @@ impl BlockDevice for Live {
     }
 
     fn flush(&self) -> Result<(), Errno> {
-        let _in_flight = self.gate.enter()?;
-        let asked = self.current.load().table.as_ref().map_or(Ok(()), |table| table.flush_asked());
-        asked.and(self.flush_held())
+        loop {
+            let in_flight = self.gate.enter()?;
+            let asked = self.current.load().table.as_ref().map_or(Ok(()), |table| table.flush_asked());
+            match asked.and(self.flush_held()) {
+                Err(AGAIN) => drop(in_flight),
+                result => return result,
+            }
+        }
     }
 
     fn flush_failure(&self) -> Option<FlushFailure> {
@@ -264,6 +319,7 @@ impl Live {
         let Some(table) = &current.table else { return Ok(()) };
         let flushed = table.flush();
         if let Err(errno) = flushed
+            && errno != AGAIN
             && table.flush_failure().is_none()
         {
             // Not a disk's, which remembers its own: a target's.

@@ -15,6 +15,8 @@ pub(super) struct LiveTable {
     pub(super) lines: Vec<LiveLine>,
     /// Each disk under it once.
     pdevs: Vec<Arc<Pdev>>,
+    /// The same but for those that targets flush themselves.
+    flushed: Vec<Arc<Pdev>>,
 }
 
 /// A line of it.
@@ -27,13 +29,21 @@ pub(super) struct LiveLine {
 
 impl LiveTable {
     pub(super) fn new(lines: Vec<LiveLine>) -> Self {
-        let mut pdevs: Vec<Arc<Pdev>> = Vec::new();
-        for used in lines.iter().flat_map(|line| line.target.pdevs()) {
-            if !pdevs.iter().any(|known| Arc::ptr_eq(known, used.pdev)) {
-                pdevs.push(used.pdev.clone());
+        let (mut pdevs, mut flushed) = (Vec::new(), Vec::new());
+        let add = |list: &mut Vec<Arc<Pdev>>, pdev: &Arc<Pdev>| {
+            if !list.iter().any(|known| Arc::ptr_eq(known, pdev)) {
+                list.push(pdev.clone());
+            }
+        };
+        for line in &lines {
+            for used in line.target.pdevs() {
+                add(&mut pdevs, used.pdev);
+                if !line.target.flushes() {
+                    add(&mut flushed, used.pdev);
+                }
             }
         }
-        Self { lines, pdevs }
+        Self { lines, pdevs, flushed }
     }
 
     /// The disks under it whose writes concern other devices' targets too.
@@ -94,7 +104,7 @@ impl LiveTable {
     pub(super) fn flush(&self) -> Result<(), Errno> {
         let targets = self.lines.iter().map(|line| line.target.flush());
         let flushed = targets.fold(Ok(()), Result::and);
-        self.pdevs.iter().map(|pdev| pdev.flush()).fold(flushed, Result::and)
+        self.flushed.iter().map(|pdev| pdev.flush()).fold(flushed, Result::and)
     }
 
     /// Whether I/O to a disk under it waits.
@@ -104,7 +114,7 @@ impl LiveTable {
 
     /// The last flush of a disk under it that failed.
     pub(super) fn flush_failure(&self) -> Option<FlushFailure> {
-        self.pdevs.iter().filter_map(|pdev| pdev.flush_failure()).max()
+        self.flushed.iter().filter_map(|pdev| pdev.flush_failure()).max()
     }
 
     /// The run of stored or not stored bytes at the head of a range.

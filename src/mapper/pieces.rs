@@ -1,8 +1,9 @@
 //! One part of a request, served by one mapping: moving its bytes.
 
-use crate::block::{Allocation, BlockDevice, Medium};
+use crate::block::{AGAIN, Allocation, BlockDevice, Medium};
 use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors};
-use crate::target::{Mapping, Target};
+use crate::target::{Ended, Mapping, Target};
+use std::ops::Range;
 
 /// A part of a request that one mapping serves.
 #[derive(Debug)]
@@ -39,11 +40,33 @@ impl Piece<'_> {
         at.map(Bytes).ok_or(Errno::EIO)
     }
 
-    /// Whether the target calls this failure an event of the device.
-    pub(super) fn is_event(&self, errno: Errno) -> bool {
+    /// Where in a request's memory the part lies that begins that many bytes into the request.
+    pub(super) fn place(&self, done: u64) -> Result<Range<usize>, Errno> {
+        let done = usize::try_from(done).map_err(|_| Errno::EIO)?;
+        Ok(done..done + self.bytes()?)
+    }
+
+    /// Tells the target that its I/O begins where it was sent.
+    pub(super) fn start(&self) {
+        if let Mapping::Remap { pdev, .. } = self.mapping {
+            self.target.start_io(pdev, Bytes(self.length));
+        }
+    }
+
+    /// Tells the target that it has ended.
+    pub(super) fn finish(&self) {
+        if let Mapping::Remap { pdev, .. } = self.mapping {
+            self.target.finish_io(pdev, Bytes(self.length));
+        }
+    }
+
+    /// What the target makes of this failure.
+    pub(super) fn ended(&self, errno: Errno) -> Ended {
         match self.mapping {
+            // From a device below: it is not its failure.
+            _ if errno == AGAIN => Ended::Again,
             Mapping::Remap { pdev, .. } => self.target.end_io(pdev, errno),
-            Mapping::Zero { .. } | Mapping::Fail { .. } | Mapping::Handle { .. } => false,
+            Mapping::Zero { .. } | Mapping::Fail { .. } | Mapping::Handle { .. } => Ended::Failed,
         }
     }
 
@@ -130,7 +153,7 @@ impl Piece<'_> {
     }
 
     /// The part's place among them.
-    fn within(&self) -> Result<std::ops::Range<usize>, Errno> {
+    fn within(&self) -> Result<Range<usize>, Errno> {
         let skip = usize::try_from(self.skip).map_err(|_| Errno::EIO)?;
         Ok(skip..skip + self.bytes()?)
     }

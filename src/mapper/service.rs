@@ -25,9 +25,15 @@ impl Mapper {
         self.changed |= self.devices.len() != before;
     }
 
-    /// Fails the I/O that suspended devices hold, which nobody would let go of: the process is about to end.
+    /// Fails the I/O that suspended devices and targets hold, which nobody would let go of: the process is about to end.
     pub fn fail_held(&self) {
-        self.devices.values().filter(|device| device.suspended).for_each(|device| device.live.shut());
+        for device in self.devices.values() {
+            if device.suspended {
+                device.live.shut();
+            } else if let Some(table) = device.live.table() {
+                table.lines.iter().for_each(|line| line.target.presuspend(false));
+            }
+        }
     }
 
     /// Ends the service: brings what targets keep, and what was written, to stable storage; devices that stand on others
@@ -39,7 +45,7 @@ impl Mapper {
         for device in devices {
             let Some(table) = device.live.table() else { continue };
             if !device.suspended {
-                table.lines.iter().for_each(|line| line.target.presuspend());
+                table.lines.iter().for_each(|line| line.target.presuspend(false));
             }
             device.live.shut();
             // What targets keep until a client flushes has no later. Nobody waits for the answer of one that fails it.

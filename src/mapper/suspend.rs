@@ -180,10 +180,11 @@ impl Device {
     /// flushed.
     fn drain(&mut self, flush: bool) -> Result<Option<Waiting>, Fault> {
         if self.suspending.is_none() {
-            if let Some(table) = self.live.table() {
-                table.lines.iter().for_each(|line| line.target.presuspend());
-            }
+            // Held first: what a target lets go of, and wants to be asked for again, waits then.
             self.live.hold();
+            if let Some(table) = self.live.table() {
+                table.lines.iter().for_each(|line| line.target.presuspend(!flush));
+            }
             self.suspending = Some(Suspending::Draining);
         }
         if self.live.is_busy() {
@@ -238,7 +239,7 @@ pub(super) fn restore_targets(table: &LiveTable, suspended: bool) -> Result<(), 
     }
     if suspended {
         // Others count on what a target was before it was suspended.
-        table.lines.iter().for_each(|line| line.target.presuspend());
+        table.lines.iter().for_each(|line| line.target.presuspend(true));
         let failed = |errno| Fault::new(errno, format!("cannot write what a target keeps: {errno}"));
         postsuspend(table).map_err(failed)?;
     }

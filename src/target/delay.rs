@@ -120,7 +120,7 @@ impl Target for Delay {
         classes.map(|class| Used { pdev: &class.pdev, start: class.offset, length: self.length }).collect()
     }
 
-    fn presuspend(&self) {
+    fn presuspend(&self, _noflush: bool) {
         *self.may_wait() = false;
         self.let_go.notify_all();
     }
@@ -207,7 +207,7 @@ mod tests {
             while target.status(&numbers) != "0 1 1" {
                 thread::sleep(Duration::from_millis(1));
             }
-            target.presuspend();
+            target.presuspend(false);
             assert_eq!((writer.join().unwrap(), flusher.join().unwrap()), (Err(Errno::EIO), Ok(())));
             // Nor does any wait that comes now.
             assert_eq!(target.flush_asked(), Ok(()));

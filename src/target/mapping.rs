@@ -60,6 +60,17 @@ impl Mapping<'_> {
     }
 }
 
+/// What follows from the failure of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It fails.
+    Failed,
+    /// It fails, and that is an event of the device, for which `wait` waits.
+    Event,
+    /// It has not failed yet: the target is asked anew where it goes.
+    Again,
+}
+
 /// A part of a device that a target uses.
 #[derive(Clone, Copy, Debug)]
 pub struct Used<'a> {

@@ -13,11 +13,11 @@ mod mapping;
 mod shared;
 
 pub use init::Init;
-pub use mapping::{Mapping, Operation, Used};
+pub use mapping::{Ended, Mapping, Operation, Used};
 pub use shared::Shared;
 
 use crate::block::Pdev;
-use crate::dm::{Errno, Fault, Sectors, Text, Version};
+use crate::dm::{Bytes, Errno, Fault, Sectors, Text, Version};
 use std::fmt::Debug;
 
 /// Where a target tells of what happens to it outside of any request, as at the end of work in the background.
@@ -51,7 +51,7 @@ macro_rules! targets {
     };
 }
 
-targets! { log_writes dust flakey delay unstriped switch snapshot(MERGE ORIGIN SNAPSHOT) zero striped linear error }
+targets! { multipath mirror log_writes dust flakey delay unstriped switch snapshot(MERGE ORIGIN SNAPSHOT) zero striped linear error }
 
 /// A kind of mapping: what a table line may name, and how one is made.
 #[derive(Debug)]
@@ -71,6 +71,9 @@ pub struct TargetType {
 }
 
 /// One table line at work. Dropping it gives its devices back.
+///
+/// Its own `read`, `write`, `discard`, `write_zeroes` and `flush` may return [`AGAIN`](crate::block::AGAIN): nothing was done,
+/// and it is to be asked anew.
 ///
 /// Sectors are counted from the target's start and lie within its length; lengths are above 0.
 pub trait Target: Debug + Send + Sync {
@@ -100,15 +103,21 @@ pub trait Target: Debug + Send + Sync {
         Err(Fault::invalid("a target of this type takes no messages"))
     }
 
-    /// Learns that I/O which it had sent to `pdev` failed. `true` if that is an event of the device, for which
-    /// `wait` waits; by default it is not.
-    fn end_io(&self, _pdev: &Pdev, _errno: Errno) -> bool {
-        false
+    /// Learns that I/O of that length begins on `pdev`, where it had sent it. By default nothing.
+    fn start_io(&self, _pdev: &Pdev, _length: Bytes) {}
+
+    /// Learns that it has ended, failed or not. By default nothing.
+    fn finish_io(&self, _pdev: &Pdev, _length: Bytes) {}
+
+    /// Learns that I/O which it had sent to `pdev` failed, and says what follows; by default the request fails.
+    fn end_io(&self, _pdev: &Pdev, _errno: Errno) -> Ended {
+        Ended::Failed
     }
 
-    /// I/O is about to be held: ends work in the background and lets go of requests that it keeps back. By default
-    /// nothing.
-    fn presuspend(&self) {}
+    /// New I/O is held from now on: ends work in the background and lets go of requests that it keeps back, with
+    /// [`AGAIN`](crate::block::AGAIN) where the device is suspended without a flush, so that the next table may have them, else with an
+    /// error. By default nothing.
+    fn presuspend(&self, _noflush: bool) {}
 
     /// No I/O is in flight and none comes until the next `resume`: brings what it keeps in memory to its devices. By
     /// default nothing.
@@ -170,6 +179,12 @@ pub trait Target: Debug + Send + Sync {
     /// Its table is gone for good: the device is removed, or the table was replaced or cleared. A process that merely
     /// ends does not say so. By default nothing.
     fn retire(&self) {}
+
+    /// Whether [`Target::flush`] flushes the devices under it too, and the mapper does not: for who does without one that
+    /// fails. By default it is the mapper that does.
+    fn flushes(&self) -> bool {
+        false
+    }
 
     /// Fills the buffer, whole sectors, from `sector` on: required of who answers [`Mapping::Handle`] to a read.
     fn read(&self, _sector: Sectors, _buffer: &mut [u8]) -> Result<(), Errno> {

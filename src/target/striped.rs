@@ -1,6 +1,6 @@
 //! `striped`: chunks dealt out to several devices in turn (RAID 0).
 
-use super::{Init, Mapping, Operation, Target, TargetType, Used};
+use super::{Ended, Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::Pdev;
 use crate::dm::{Errno, Fault, Sectors, Text, Version};
 use std::num::NonZeroU32;
@@ -130,10 +130,10 @@ impl Target for Striped {
         errors.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ").into()
     }
 
-    fn end_io(&self, pdev: &Pdev, errno: Errno) -> bool {
+    fn end_io(&self, pdev: &Pdev, errno: Errno) -> Ended {
         // A disk that cannot discard is not a broken one.
         if errno == Errno::EOPNOTSUPP {
-            return false;
+            return Ended::Failed;
         }
         let mut event = false;
         for stripe in self.stripes.iter().filter(|stripe| stripe.pdev.number() == pdev.number()) {
@@ -141,7 +141,7 @@ impl Target for Striped {
             let before = stripe.errors.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
             event |= before.is_ok_and(|before| before + 1 < EVENT_ERRORS);
         }
-        event
+        if event { Ended::Event } else { Ended::Failed }
     }
 }
 
@@ -225,10 +225,10 @@ mod tests {
     fn an_error_marks_every_stripe_on_that_device_and_is_an_event_fourteen_times() {
         let target = make("0 12 striped 3 4 7:0 0 7:1 0 7:0 4").unwrap();
         let bad = Arc::clone(target.pdevs()[0].pdev);
-        assert!(!target.end_io(&bad, Errno::EOPNOTSUPP));
+        assert_eq!(target.end_io(&bad, Errno::EOPNOTSUPP), Ended::Failed);
         assert_eq!(target.status(&numbers), "3 7:0 7:1 7:0 1 AAA");
         assert_eq!(target.memory(), "");
-        let events = (0..20).filter(|_| target.end_io(&bad, Errno::EIO)).count();
+        let events = (0..20).filter(|_| target.end_io(&bad, Errno::EIO) == Ended::Event).count();
         assert_eq!((events, target.status(&numbers)), (14, "3 7:0 7:1 7:0 1 DAD".into()));
         assert_eq!(target.memory(), "20 0 20");
     }

@@ -3,7 +3,7 @@
 use super::buffer::MAX_DATA;
 use super::channel::Channel;
 use super::protocol::{OUT_HEADER, out_header};
-use crate::block::{Access, BlockDevice, Extent};
+use crate::block::{AGAIN, Access, BlockDevice, Extent};
 use crate::dm::{Bytes, Errno};
 use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
 use nix::libc::loff_t;
@@ -96,7 +96,7 @@ impl Pipe {
             // Whatever is in it is nobody's.
             self.0 = None;
         }
-        done.map(|()| sent)
+        if done == Err(AGAIN) { Ok(false) } else { done.map(|()| sent) }
     }
 }
 

@@ -8,7 +8,7 @@ use super::pipe::Pipe;
 use super::protocol::{DataHead, FLAG_DF, Request};
 use super::session::Session;
 use super::socket::Socket;
-use crate::block::{Access, BlockDevice, Extent};
+use crate::block::{AGAIN, Access, BlockDevice, Extent};
 use crate::dm::{Bytes, Errno};
 use std::io;
 
@@ -73,7 +73,7 @@ pub(super) fn read(
         match fill(session.device.as_ref(), &through, cached, left.offset, portion) {
             Ok(Filled::All) => {}
             // The pipe is dropped with what is in it.
-            Ok(Filled::Partly) => return Ok(Moved::Rest(left)),
+            Ok(Filled::Partly) | Err(AGAIN) => return Ok(Moved::Rest(left)),
             Err(errno) => return Ok(Moved::Failed(errno)),
         }
         let alone = session.send_alone();

@@ -1,6 +1,6 @@
 //! Reading and writing at once what needs no waiting.
 
-use crate::block::{Access, BlockDevice, Extent};
+use crate::block::{AGAIN, Access, BlockDevice, Extent};
 use crate::dm::{Bytes, Errno};
 use crate::sys::page_cache;
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
@@ -47,7 +47,7 @@ impl Cached {
             }
             Ok(())
         });
-        if waits { Progress::MayWait } else { Progress::Done(result) }
+        if waits || result == Err(AGAIN) { Progress::MayWait } else { Progress::Done(result) }
     }
 
     /// Whether reading the range would not wait, as far as its first and its last byte tell.

@@ -196,7 +196,7 @@ impl Target for Merging {
         Some(&self.work.member.origin)
     }
 
-    fn presuspend(&self) {
+    fn presuspend(&self, _noflush: bool) {
         self.end();
     }
 

@@ -76,21 +76,7 @@ pub(crate) trait Side {
 
     /// A table in this side's own words.
     fn load(&mut self, table: &str) -> Command {
-        let (disks, major) = (self.disks(), self.major());
-        let names = self.names().clone();
-        let own = |word: &str| match word {
-            "A" => disks[0].0.to_owned(),
-            "B" => disks[1].0.to_owned(),
-            word => match word.strip_prefix('@') {
-                Some(name) => {
-                    let minor = names.iter().position(|known| *known == name).unwrap();
-                    format!("{major}:{minor}")
-                }
-                None => word.to_owned(),
-            },
-        };
-        let lines = table.lines().map(|line| line.split(' ').map(own).collect::<Vec<_>>().join(" "));
-        let text = lines.collect::<Vec<_>>().join("\n");
+        let text = table.lines().map(|line| self.own(line)).collect::<Vec<_>>().join("\n");
         Command::TableLoad(SourceTable::parse(text.as_bytes()).unwrap().table)
     }
 
@@ -107,7 +93,8 @@ pub(crate) trait Side {
             Step::Zero { device, at, length } => return self.zero(*device, *at, *length).map(nothing),
             Step::Flush { device } => return self.flush(*device).map(nothing),
             Step::Message { device, sector, words } => {
-                let message = Command::TargetMsg { sector: Sectors(*sector), message: words.as_str().into() };
+                let message =
+                    Command::TargetMsg { sector: Sectors(*sector), message: self.own(words).into() };
                 Request::new(id(self, *device), message)
             }
             Step::Suspend { device, flags } => Request::suspend(id(self, *device)).with_flags(*flags),
@@ -130,14 +117,35 @@ pub(crate) trait Side {
         Ok(format!("{flushed:?}").into_bytes())
     }
 
+    /// Text with this side's own words in it.
+    fn own(&mut self, text: &str) -> String {
+        let (disks, major) = (self.disks(), self.major());
+        let names = self.names().clone();
+        let own = |word: &str| match word {
+            "A" => disks[0].0.to_owned(),
+            "B" => disks[1].0.to_owned(),
+            word => match word.strip_prefix('@') {
+                Some(name) => {
+                    let minor = names.iter().position(|known| *known == name).unwrap();
+                    format!("{major}:{minor}")
+                }
+                None => word.to_owned(),
+            },
+        };
+        text.split(' ').map(own).collect::<Vec<_>>().join(" ")
+    }
+
     /// All that is said of the devices.
-    fn look(&mut self, kind: &dyn Kind) -> String {
-        let mut said = String::new();
+    ///
+    /// And whether none has work to do.
+    fn look(&mut self, kind: &dyn Kind) -> (String, bool) {
+        let (mut said, mut is_settled) = (String::new(), true);
         for name in self.names().clone() {
             let state = self.ask(&Request::new(DeviceId::by_name(name), Command::DevStatus)).unwrap();
             let flags = state.flags.without(Flags::UEVENT_GENERATED);
             let (open, lines) = (state.open_count, state.target_count);
             let events = if kind.counts_events() { state.event_nr } else { state.event_nr.min(1) };
+            let is_suspended = flags.contains(Flags::SUSPEND);
             let state = format!("{name}: {flags:?}, opened {open}, events {events}, lines {lines}");
             writeln!(said, "  {}", kind.comparable(state)).unwrap();
             let table = Flags::STATUS_TABLE;
@@ -148,12 +156,13 @@ pub(crate) trait Side {
                 let reply = self.ask(&status.with_flags(flags | self.paths())).unwrap();
                 for line in reply.lines() {
                     let params = self.shown(&line.params.to_string());
+                    is_settled &= flags != Flags::NONE || is_suspended || kind.is_settled(&params);
                     let params = if flags.contains(table) { params } else { kind.comparable(params) };
                     writeln!(said, "    {} {} {} {params}", line.start, line.length, line.target).unwrap();
                 }
             }
         }
-        said
+        (said, is_settled)
     }
 
     /// A flag that makes replies name disks as [`Side::disks`] says.
