@@ -178,7 +178,7 @@ impl Set {
         let entry = loop {
             match flow.regions.begin(region, self.log.is_synced(region)) {
                 Entry::Wait => flow = self.wait(flow, None),
-                entry => break entry,
+                entry @ (Entry::Dirty | Entry::Clean | Entry::Unsynced) => break entry,
             }
         };
         if entry == Entry::Clean {
