@@ -132,7 +132,8 @@ fn params_make_an_equal_target() {
     for (target, line, made, mut files) in examples() {
         let name = |pdev: &Pdev| files.name_of(pdev);
         let params = made.params(&name);
-        assert_eq!(params, line.params, "{}", target.name);
+        // Some of the kernel's print a blank behind the last word.
+        assert_eq!(params.words(), line.params.words(), "{}", target.name);
         let again = files.make(target, line.length.0, &params.words()).unwrap();
         let name = |pdev: &Pdev| files.name_of(pdev);
         assert_eq!(again.params(&name), params, "{}", target.name);

@@ -1,3 +1,5 @@
+//! A mirror made without a disk: its texts, its refusals, and which leg is read.
+
 use super::super::testing::{make, numbers};
 use super::*;
 

@@ -1,3 +1,5 @@
+//! A multipath made without a disk: its texts, its messages, and which path is taken.
+
 use super::super::testing::{make, numbers};
 use super::*;
 
