@@ -78,10 +78,13 @@ impl Device {
     /// The targets of a table whose arguments may have changed, where they are made: by a message to one at work, or by what
     /// is done to other devices.
     pub(super) fn changing_table(&self, slot: Slot) -> Option<Arc<LiveTable>> {
-        match slot {
+        let made = match slot {
             Slot::Active => self.live.table(),
-            Slot::Inactive => self.loaded.clone().filter(|table| !table.upcalls().is_empty()),
-        }
+            Slot::Inactive => self.loaded.clone(),
+        };
+        made.filter(|table| {
+            !table.upcalls().is_empty() || table.lines.iter().any(|line| line.target.rewords())
+        })
     }
 
     /// The slot that a request asks about.

@@ -86,6 +86,11 @@ pub trait Target: Debug + Send + Sync {
     /// `name` says how a device is written, as one word: `MAJOR:MINOR`, or a path with its blanks escaped.
     fn params(&self, name: &dyn Fn(&Pdev) -> Text) -> Text;
 
+    /// Whether messages change what [`Target::params`] says: by default not.
+    fn rewords(&self) -> bool {
+        false
+    }
+
     /// The status as the kernel prints it; by default empty, as for most.
     fn status(&self, _name: &dyn Fn(&Pdev) -> Text) -> Text {
         Text::new()

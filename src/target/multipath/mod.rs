@@ -167,6 +167,10 @@ impl Target for Multipath {
         text.into()
     }
 
+    fn rewords(&self) -> bool {
+        true
+    }
+
     /// Whether I/O is queued and how often a group was initialized; the groups' number and the one in use; for each group
     /// its letter, and for each path its letter, how often it failed, and what its selector says.
     fn status(&self, name: &dyn Fn(&Pdev) -> Text) -> Text {
