@@ -47,6 +47,11 @@ fn store(device: &Device) -> &str {
 }
 
 impl Kind for Snapshots {
+    /// What a transient store holds is lost with its process.
+    fn restarts(&self) -> bool {
+        false
+    }
+
     fn devices(&self, rng: &mut Rng) -> Vec<Device> {
         let mut devices = vec![Device::below("real", format!("0 {SIZE} linear A 300"))];
         for (name, start, most) in COWS {
