@@ -1,9 +1,10 @@
 //! The values that words of a command line have: devices as they are now, target types, fields, and words of a fixed list.
 
 use super::candidates::Offer;
+use super::command_line::definition;
 use super::mangle::Mangling;
 use super::report_fields::CATALOGUE;
-use super::{SUBCOMMANDS, completions, definition, stats};
+use super::{SUBCOMMANDS, completions, stats};
 use crate::backend::{self, Choice, Client};
 use crate::dm::{Command, DeviceId, Flags, Request};
 use crate::target::TARGETS;

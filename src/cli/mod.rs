@@ -10,7 +10,9 @@
 
 mod block_name;
 mod called;
+#[cfg(feature = "desk")]
 mod candidate_values;
+#[cfg(feature = "desk")]
 mod candidates;
 mod command_line;
 mod concise;
@@ -41,7 +43,7 @@ mod usage;
 
 use called::Called;
 use clap::{ArgMatches, Command};
-use command_line::{CommandLine, definition};
+use command_line::CommandLine;
 use context::{Context, Environment};
 use failure::Failure;
 use output::complain;
@@ -117,7 +119,9 @@ subcommands! {
     "decode" => decode::Decode;
     "check" => check::Check;
     "holders" => holders::Holders;
+    #[cfg(feature = "desk")]
     "completions" => completions::Completions;
+    #[cfg(feature = "desk")]
     "man" => man::Man;
 }
 

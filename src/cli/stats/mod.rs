@@ -226,6 +226,7 @@ const ACTIONS: &[Action] = &[
 ];
 
 /// The commands of `stats`, each with what it does.
+#[cfg(feature = "desk")]
 pub(super) fn actions() -> impl Iterator<Item = (&'static str, &'static str)> {
     ACTIONS.iter().map(|action| (action.name, action.about))
 }
