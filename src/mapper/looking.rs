@@ -2,9 +2,9 @@
 
 use super::check::Draft;
 use super::{Live, MAJOR};
-use crate::block::{Pdev, PdevSource};
+use crate::block::{Access, Allocation, BlockDevice, FlushFailure, Pdev, PdevSource, Visit};
 use crate::dm::limits::MAX_MINOR;
-use crate::dm::{DeviceNumber, Errno, Fault, Sectors, Text};
+use crate::dm::{Bytes, DeviceNumber, Errno, Fault, Sectors, Text};
 use nix::unistd::{AccessFlags, access};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -47,7 +47,72 @@ impl<S: PdevSource> PdevSource for Looking<'_, S> {
         if let Some(path) = pdev.path().filter(|_| writable) {
             may_write(path)?;
         }
-        Ok(pdev)
+        let (number, name) = (pdev.number(), pdev.name().clone());
+        Ok(Arc::new(Pdev::stacked(number, name, Arc::new(Untouched { pdev, writable }))))
+    }
+}
+
+/// A disk that is read as it is, and keeps nothing of what is written: a target that prepares its disk when it is made, as
+/// a new exception store is, gets its way and changes nothing.
+#[derive(Debug)]
+struct Untouched {
+    pdev: Arc<Pdev>,
+    writable: bool,
+}
+
+impl Untouched {
+    fn forget(&self) -> Result<(), Errno> {
+        if self.writable { Ok(()) } else { Err(Errno::EROFS) }
+    }
+}
+
+impl BlockDevice for Untouched {
+    fn size(&self) -> Bytes {
+        self.pdev.size()
+    }
+
+    fn block_size(&self) -> Bytes {
+        self.pdev.block_size()
+    }
+
+    fn is_read_only(&self) -> bool {
+        !self.writable
+    }
+
+    fn read_at(&self, buffer: &mut [u8], at: Bytes) -> Result<(), Errno> {
+        self.pdev.read_at(buffer, at)
+    }
+
+    fn write_at(&self, _data: &[u8], _at: Bytes) -> Result<(), Errno> {
+        self.forget()
+    }
+
+    fn discard(&self, _at: Bytes, _length: Bytes) -> Result<(), Errno> {
+        self.forget()
+    }
+
+    fn write_zeroes(&self, _at: Bytes, _length: Bytes, _may_unmap: bool) -> Result<(), Errno> {
+        self.forget()
+    }
+
+    fn extents(&self, access: Access, at: Bytes, length: Bytes, visit: &mut Visit<'_>) -> Result<(), Errno> {
+        match access {
+            Access::Read => self.pdev.extents(access, at, length, visit),
+            // Whoever visits would write to it.
+            Access::Write => Err(Errno::EROFS),
+        }
+    }
+
+    fn flush(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn flush_failure(&self) -> Option<FlushFailure> {
+        None
+    }
+
+    fn allocation(&self, at: Bytes, length: Bytes) -> Result<Allocation, Errno> {
+        self.pdev.allocation(at, length)
     }
 }
 

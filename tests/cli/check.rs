@@ -102,6 +102,20 @@ fn devices_that_are_there_count_and_are_left_alone() {
 }
 
 #[test]
+fn what_a_target_would_write_when_it_is_loaded_is_not_written() {
+    let sandbox = Sandbox::new();
+    sandbox.disk("origin", 1 << 20);
+    std::fs::write(sandbox.path().join("store"), vec![b'x'; 1 << 20]).unwrap();
+    let table = "0 2048 snapshot origin store P 8";
+    // Some other data is no store, and is told as such; zeros become one.
+    let foreign = sandbox.run(&["check", "--table", table]);
+    assert_eq!(std::fs::read(sandbox.path().join("store")).unwrap(), vec![b'x'; 1 << 20], "{foreign:?}");
+    sandbox.disk("store", 1 << 20);
+    assert!(sandbox.ok(&["check", "--table", table]).ends_with("no fault\n"));
+    assert_eq!(std::fs::read(sandbox.path().join("store")).unwrap(), vec![0; 1 << 20]);
+}
+
+#[test]
 fn a_file_that_may_not_be_written_is_for_read_only_tables() {
     let sandbox = Sandbox::new();
     sandbox.disk("disk.img", 1 << 20);
