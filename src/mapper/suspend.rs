@@ -104,8 +104,10 @@ impl Mapper {
         if let Some(old) = old {
             old.retire();
         }
+        // Before others, who may have closed it since, have it removed.
+        let reply = self.reply(&name, request)?;
         self.settle();
-        self.reply(&name, request).map(Outcome::Reply)
+        Ok(Outcome::Reply(reply))
     }
 
     /// Makes the inactive table the active one. The device is held and idle.

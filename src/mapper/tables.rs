@@ -49,8 +49,9 @@ impl Mapper {
         device.was_loaded = true;
         self.pdevs = pdevs;
         self.retire_stored(&name, replaced.as_ref());
+        let reply = self.reply(&name, request)?;
         self.settle();
-        self.reply(&name, request)
+        Ok(reply)
     }
 
     pub(super) fn clear(&mut self, request: &Request) -> Result<Reply, Fault> {
