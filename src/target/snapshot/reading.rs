@@ -7,7 +7,7 @@ use crate::target::{Init, Mapping, Operation, Target, TargetType, Used};
 use std::sync::atomic::Ordering;
 
 /// Zeros to write, a piece at a time.
-static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 #[derive(Debug)]
 struct Reading(Snapshot);
