@@ -93,7 +93,7 @@ const SCRIPT: &str = r#"
 set -e
 "$1" serve --fuse mnt >ready & server=$!
 trap 'kill -9 $server 2>/dev/null' EXIT
-for try in $(seq 500); do grep -q ready ready && break; sleep 0.02; done
+for try in $(seq 500); do grep -qs ready ready && break; sleep 0.02; done
 "$1" create vol --table '0 16384 linear disk 0'
 head -c 100000 /dev/urandom >data
 dd if=data of=mnt/vol bs=4096 conv=notrunc,fsync status=none
