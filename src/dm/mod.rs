@@ -27,7 +27,7 @@ pub use errno::Errno;
 pub use fault::{Fault, LineField};
 pub use flags::Flags;
 pub use reply::{ListedDevice, Reply, ReplyBody, StatusLine, TargetVersion};
-pub use request::{Command, CommandKind, Geometry, Request};
+pub use request::{Carried, Command, CommandKind, Geometry, Request};
 pub use secret::may_hold_key;
 pub use sectors::{Bytes, SECTOR_SIZE, Sectors};
 pub use similar::similar;

@@ -69,6 +69,50 @@ pub enum Command {
     MpathProbePaths,
 }
 
+/// What a command carries beside its device: what a dialect has to write, and a trace to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried<'a> {
+    /// Nothing.
+    Nothing,
+    /// A table to load.
+    Table(&'a Table),
+    /// The new name, or the uuid.
+    NewName(&'a Text),
+    /// A message to the target at that sector.
+    Message(Sectors, &'a Text),
+    /// `CYLINDERS HEADS SECTORS START`.
+    Geometry(&'a Text),
+    /// The target type that is asked about.
+    TargetType(&'a Text),
+}
+
+impl Command {
+    /// What it carries.
+    pub fn carried(&self) -> Carried<'_> {
+        match self {
+            Self::TableLoad(table) => Carried::Table(table),
+            Self::DevRename(name) => Carried::NewName(name),
+            Self::TargetMsg { sector, message } => Carried::Message(*sector, message),
+            Self::DevSetGeometry(text) => Carried::Geometry(text),
+            Self::GetTargetVersion(target) => Carried::TargetType(target),
+            Self::Version
+            | Self::RemoveAll
+            | Self::ListDevices
+            | Self::DevCreate
+            | Self::DevRemove
+            | Self::DevSuspend
+            | Self::DevStatus
+            | Self::DevWait
+            | Self::TableClear
+            | Self::TableDeps
+            | Self::TableStatus
+            | Self::ListVersions
+            | Self::DevArmPoll
+            | Self::MpathProbePaths => Carried::Nothing,
+        }
+    }
+}
+
 /// A disk geometry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Geometry {

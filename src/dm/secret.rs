@@ -1,6 +1,6 @@
 //! What may hold an encryption key: such texts are asked for with `Flags::SECURE_DATA`, shown in no trace, and wiped.
 
-use super::{Command, Line, Reply, Request, StatusLine};
+use super::{Carried, Line, Reply, Request, StatusLine};
 
 /// Whether the parameters of a line of that target type may hold a key.
 pub fn may_hold_key(target: &[u8]) -> bool {
@@ -10,29 +10,13 @@ pub fn may_hold_key(target: &[u8]) -> bool {
 impl Request {
     /// Whether it has a key in it, or may have.
     pub fn holds_secret(&self) -> bool {
-        match &self.command {
-            Command::TableLoad(table) => table.lines.iter().any(|line| may_hold_key(&line.target)),
+        match self.command.carried() {
+            Carried::Table(table) => table.lines.iter().any(|line| may_hold_key(&line.target)),
             // crypt's `key set KEY`.
-            Command::TargetMsg { message, .. } => {
+            Carried::Message(_, message) => {
                 message.get(..7).is_some_and(|begin| begin.eq_ignore_ascii_case(b"key set"))
             }
-            Command::Version
-            | Command::RemoveAll
-            | Command::ListDevices
-            | Command::DevCreate
-            | Command::DevRemove
-            | Command::DevRename(_)
-            | Command::DevSuspend
-            | Command::DevStatus
-            | Command::DevWait
-            | Command::TableClear
-            | Command::TableDeps
-            | Command::TableStatus
-            | Command::ListVersions
-            | Command::DevSetGeometry(_)
-            | Command::DevArmPoll
-            | Command::GetTargetVersion(_)
-            | Command::MpathProbePaths => false,
+            Carried::NewName(_) | Carried::Geometry(_) | Carried::TargetType(_) | Carried::Nothing => false,
         }
     }
 }
@@ -63,6 +47,7 @@ impl Drop for StatusLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dm::Command;
     use crate::dm::{DeviceId, SourceTable, Text};
 
     #[test]

@@ -5,8 +5,8 @@ use super::header::{HEADER_LEN, HEADER_USED, Header, place};
 use super::reply::decode_body;
 use super::request::decode_command;
 use crate::dm::{
-    Command, CommandKind, DeviceNumber, Line, ListedDevice, ReplyBody, Sectors, StatusLine, TargetVersion,
-    Text,
+    Carried, Command, CommandKind, DeviceNumber, Line, ListedDevice, ReplyBody, Sectors, StatusLine,
+    TargetVersion, Text,
 };
 use crate::wire::{Explanation, Field, Side};
 use std::ops::Range;
@@ -94,39 +94,26 @@ fn line_fields(number: usize, start: Sectors, length: Sectors, target: &Text, pa
 }
 
 fn request_fields(command: &Command) -> Vec<Field> {
-    match command {
-        Command::TableLoad(table) => {
+    match command.carried() {
+        Carried::Table(table) => {
             let lines = table.lines.iter().enumerate();
             let fields = |(number, line): (usize, &Line)| {
                 line_fields(number, line.start, line.length, &line.target, &line.params)
             };
             lines.flat_map(fields).collect()
         }
-        Command::DevRename(name) => vec![plain("string", format!("{name:?}"), "the new name, or the uuid")],
-        Command::TargetMsg { sector, message } => vec![
+        Carried::NewName(name) => vec![plain("string", format!("{name:?}"), "the new name, or the uuid")],
+        Carried::Message(sector, message) => vec![
             plain("sector", sector.to_string(), "the sector whose target the message is for"),
             plain("message", format!("{message:?}"), "words for the target"),
         ],
-        Command::DevSetGeometry(text) => {
+        Carried::Geometry(text) => {
             vec![plain("string", format!("{text:?}"), "CYLINDERS HEADS SECTORS START")]
         }
-        Command::GetTargetVersion(target) => {
+        Carried::TargetType(target) => {
             vec![plain("target", format!("{target:?}"), "the target type, which stands in the name's place")]
         }
-        Command::Version
-        | Command::RemoveAll
-        | Command::ListDevices
-        | Command::DevCreate
-        | Command::DevRemove
-        | Command::DevSuspend
-        | Command::DevStatus
-        | Command::DevWait
-        | Command::TableClear
-        | Command::TableDeps
-        | Command::TableStatus
-        | Command::ListVersions
-        | Command::DevArmPoll
-        | Command::MpathProbePaths => Vec::new(),
+        Carried::Nothing => Vec::new(),
     }
 }
 

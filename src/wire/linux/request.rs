@@ -10,7 +10,7 @@ use super::ioctl::takes_no_data;
 use super::payload::Payload;
 use super::{message, target_spec};
 use crate::dm::limits::NAME_LEN;
-use crate::dm::{Command, CommandKind, DeviceId, Flags, Request, Table, Version};
+use crate::dm::{Carried, Command, CommandKind, DeviceId, Flags, Request, Table, Version};
 use zeroize::Zeroize;
 
 /// Bits that a driver takes away before it looks: they are its own to set (the kernel's `validate_params`).
@@ -27,33 +27,20 @@ const DRIVERS_OWN: Flags = Flags::BUFFER_FULL.with(Flags::UEVENT_GENERATED).with
 pub fn encode_request(request: &Request, size: usize) -> Result<Vec<u8>, WireError> {
     let mut device = request.device.clone();
     let mut target_count = 0;
-    let mut data = match &request.command {
-        Command::TableLoad(table) => {
+    let mut data = match request.command.carried() {
+        Carried::Table(table) => {
             target_count = sized("table lines", table.lines.len())?;
             target_spec::encode_load(&table.lines)?
         }
-        Command::TargetMsg { sector, message } => message::encode(*sector, message)?,
-        Command::DevRename(text) => message::encode_text("new name", text)?,
-        Command::DevSetGeometry(text) => message::encode_text("geometry", text)?,
-        Command::GetTargetVersion(target) => {
+        Carried::Message(sector, message) => message::encode(sector, message)?,
+        Carried::NewName(text) => message::encode_text("new name", text)?,
+        Carried::Geometry(text) => message::encode_text("geometry", text)?,
+        Carried::TargetType(target) => {
             super::field::checked_text("target type", target, NAME_LEN)?;
             device.name = target.clone();
             Vec::new()
         }
-        Command::Version
-        | Command::RemoveAll
-        | Command::ListDevices
-        | Command::DevCreate
-        | Command::DevRemove
-        | Command::DevSuspend
-        | Command::DevStatus
-        | Command::DevWait
-        | Command::TableClear
-        | Command::TableDeps
-        | Command::TableStatus
-        | Command::ListVersions
-        | Command::DevArmPoll
-        | Command::MpathProbePaths => Vec::new(),
+        Carried::Nothing => Vec::new(),
     };
     header::check_device(&device)?;
     let end = HEADER_LEN + data.len();

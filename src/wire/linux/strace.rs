@@ -15,7 +15,7 @@ use super::ioctl::{command_of, takes_no_data};
 use super::reply::decode_body;
 use super::request::decode_command;
 use crate::dm::{
-    Command, CommandKind, Errno, Flags, Line, ListedDevice, ReplyBody, StatusLine, TargetVersion, Text,
+    Carried, CommandKind, Errno, Flags, Line, ListedDevice, ReplyBody, StatusLine, TargetVersion, Text,
 };
 use std::fmt::{self, Display, Formatter, Write};
 
@@ -179,9 +179,12 @@ impl Fields<'_> {
     }
 
     fn request_data(&self, f: &mut Formatter<'_>, header: &Header) -> fmt::Result {
-        match decode_command(self.kind, header, self.buffer) {
-            Err(error) => write!(f, ", ??? /* {error} */"),
-            Ok(Command::TableLoad(table)) => {
+        let command = match decode_command(self.kind, header, self.buffer) {
+            Err(error) => return write!(f, ", ??? /* {error} */"),
+            Ok(command) => command,
+        };
+        match command.carried() {
+            Carried::Table(table) => {
                 table.lines.iter().try_for_each(|Line { start, length, target, params }| {
                     let params = self.shown(params);
                     write!(
@@ -190,29 +193,13 @@ impl Fields<'_> {
                     )
                 })
             }
-            Ok(Command::TargetMsg { sector, message }) => {
-                write!(f, ", {{sector={sector}, message={}}}", self.shown(&message))
+            Carried::Message(sector, message) => {
+                write!(f, ", {{sector={sector}, message={}}}", self.shown(message))
             }
-            Ok(Command::DevRename(text) | Command::DevSetGeometry(text)) => {
-                write!(f, ", string={}", self.shown(&text))
+            Carried::NewName(text) | Carried::Geometry(text) => {
+                write!(f, ", string={}", self.shown(text))
             }
-            Ok(
-                Command::Version
-                | Command::RemoveAll
-                | Command::ListDevices
-                | Command::DevCreate
-                | Command::DevRemove
-                | Command::DevSuspend
-                | Command::DevStatus
-                | Command::DevWait
-                | Command::TableClear
-                | Command::TableDeps
-                | Command::TableStatus
-                | Command::ListVersions
-                | Command::DevArmPoll
-                | Command::GetTargetVersion(_)
-                | Command::MpathProbePaths,
-            ) => Ok(()),
+            Carried::TargetType(_) | Carried::Nothing => Ok(()),
         }
     }
 
@@ -269,7 +256,7 @@ fn show_device(f: &mut Formatter<'_>, device: &ListedDevice) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dm::{DeviceId, Request, Sectors, Table};
+    use crate::dm::{Command, DeviceId, Request, Sectors, Table};
     use crate::wire::linux::{encode_request, ioctl_number};
 
     fn load() -> Request {

@@ -5,7 +5,9 @@
 use super::keys::{PROPOSED, SHIPPED, Shape, Vocabulary, WORDS, Word, word_of};
 use super::value::{Dict, Value};
 use crate::dm::limits::{NAME_LEN, TYPE_NAME_LEN, UUID_LEN};
-use crate::dm::{Command, CommandKind, DeviceId, Errno, Fault, Flags, Line, Request, Sectors, Table, Text};
+use crate::dm::{
+    Carried, Command, CommandKind, DeviceId, Errno, Fault, Flags, Line, Request, Sectors, Table, Text,
+};
 
 /// The word by which a request goes where commands have words.
 pub(super) fn word_for(request: &Request) -> Option<&'static Word> {
@@ -82,8 +84,8 @@ fn encode_data(vocabulary: &Vocabulary, command: &Command, top: &mut Dict) -> Re
             Value::Dict(data)
         }
     };
-    Ok(match command {
-        Command::TableLoad(table) => {
+    Ok(match command.carried() {
+        Carried::Table(table) => {
             let count = u64::try_from(table.lines.len()).unwrap_or(u64::MAX);
             if vocabulary.shape == Shape::Proposed {
                 top.set(vocabulary.target_count.name, Value::unsigned(count));
@@ -92,16 +94,16 @@ fn encode_data(vocabulary: &Vocabulary, command: &Command, top: &mut Dict) -> Re
                 table.lines.iter().map(|line| encode_line(vocabulary, line)).collect();
             Some(vocabulary.list(lines?))
         }
-        Command::DevRename(text) => {
+        Carried::NewName(text) => {
             Some(one(vocabulary.listed_name.name, checked("new name", text, usize::MAX)?))
         }
-        Command::GetTargetVersion(target) => {
+        Carried::TargetType(target) => {
             Some(one(vocabulary.listed_name.name, checked("target type", target, NAME_LEN)?))
         }
-        Command::DevSetGeometry(text) => {
+        Carried::Geometry(text) => {
             Some(one(vocabulary.geometry.name, checked("geometry", text, usize::MAX)?))
         }
-        Command::TargetMsg { sector, message } => {
+        Carried::Message(sector, message) => {
             let mut data = Dict::default();
             data.set(vocabulary.sector.name, Value::unsigned(sector.0));
             data.set(vocabulary.message.name, checked("message", message, usize::MAX)?.into());
@@ -113,20 +115,7 @@ fn encode_data(vocabulary: &Vocabulary, command: &Command, top: &mut Dict) -> Re
                 Shape::Proposed => Some(Value::Dict(data)),
             }
         }
-        Command::Version
-        | Command::RemoveAll
-        | Command::ListDevices
-        | Command::DevCreate
-        | Command::DevRemove
-        | Command::DevSuspend
-        | Command::DevStatus
-        | Command::DevWait
-        | Command::TableClear
-        | Command::TableDeps
-        | Command::TableStatus
-        | Command::ListVersions
-        | Command::DevArmPoll
-        | Command::MpathProbePaths => None,
+        Carried::Nothing => None,
     })
 }
 
