@@ -160,11 +160,6 @@ pub(crate) trait Kind {
         true
     }
 
-    /// Whether there are writes of zeroes: not where it shows how often the kernel has asked the disks for them.
-    fn zeroes(&self) -> bool {
-        true
-    }
-
     /// Sectors that one discard or write of zeroes may have: the kernel cuts longer ones as its disk likes it.
     fn longest_discard(&self) -> u64 {
         64
@@ -335,7 +330,6 @@ fn next(
         50..58 => {
             range(rng, kind.longest_discard()).map_into(|(at, length)| Step::Discard { device, at, length })
         }
-        58..62 if !kind.zeroes() => None,
         58..62 => {
             range(rng, kind.longest_discard()).map_into(|(at, length)| Step::Zero { device, at, length })
         }

@@ -13,6 +13,8 @@ pub(super) struct Path {
     pub(super) is_active: bool,
     /// How often it failed.
     pub(super) failures: u32,
+    /// Which of all choices was the last that fell on it; 0 for none.
+    chosen: u64,
 }
 
 /// Paths that are used side by side.
@@ -30,6 +32,8 @@ pub(super) struct Groups {
     pub(super) groups: Vec<Group>,
     /// How many paths work.
     valid: usize,
+    /// How often a path was chosen.
+    choices: u64,
     current: Option<usize>,
     /// The group to use from the next request on.
     next: Option<usize>,
@@ -52,7 +56,7 @@ impl Group {
     }
 
     pub(super) fn add(&mut self, pdev: Arc<Pdev>) {
-        self.paths.push(Path { pdev, is_active: true, failures: 0 });
+        self.paths.push(Path { pdev, is_active: true, failures: 0, chosen: 0 });
     }
 }
 
@@ -65,6 +69,7 @@ impl Groups {
     ) -> Self {
         Self {
             valid: groups.iter().map(|group| group.paths.len()).sum(),
+            choices: 0,
             groups,
             current: None,
             next,
@@ -110,6 +115,10 @@ impl Groups {
                 self.is_fresh = false;
                 self.prepared = u32::from(self.has_handler);
             }
+            self.choices += 1;
+            if let Some(chosen) = self.groups.get_mut(index).and_then(|group| group.paths.get_mut(path)) {
+                chosen.chosen = self.choices;
+            }
             return Some((index, path));
         }
         self.current = None;
@@ -130,14 +139,12 @@ impl Groups {
         found
     }
 
-    /// The path by which a request to that device was most likely sent.
+    /// The path by which the last request to that device was sent, of those in use. Where a device stands in a group more
+    /// than once its paths are told apart by that alone.
     pub(super) fn used(&self, pdev: &Pdev) -> Option<(usize, usize)> {
-        let paths = self.to(|known| known.number() == pdev.number());
-        let is_active = |&&(group, path): &&(usize, usize)| {
-            self.groups.get(group).and_then(|group| group.paths.get(path)).is_some_and(|path| path.is_active)
-        };
-        let current = paths.iter().filter(is_active).find(|(group, _)| Some(*group) == self.current);
-        current.or_else(|| paths.iter().find(is_active)).or(paths.first()).copied()
+        let at = |(group, path): (usize, usize)| self.groups.get(group).and_then(|group| group.paths.get(path));
+        let paths = self.to(|known| known.number() == pdev.number()).into_iter();
+        paths.max_by_key(|&place| at(place).map(|path| (path.is_active, path.chosen)))
     }
 
     /// Takes a path out of use: `true` if it was in use.

@@ -34,6 +34,19 @@ fn each_selector_deals_requests_as_it_says() {
 }
 
 #[test]
+fn a_device_that_stands_twice_fails_where_it_was_used() {
+    let target = make("0 64 multipath 0 0 1 1 round-robin 0 3 0 7:0 7:1 7:0").unwrap();
+    let target = target.as_ref();
+    assert_eq!([0; 3].map(|_| next(target).unwrap()), [0, 1, 0]);
+    let twice = Arc::clone(target.pdevs()[0].pdev);
+    assert_eq!(target.end_io(&twice, Errno::EIO), Ended::Again);
+    assert_eq!(target.status(&numbers), "2 0 0 0 1 1 A 0 3 0 7:0 A 0 7:1 A 0 7:0 F 1 ");
+    assert_eq!(next(target), Some(0));
+    assert_eq!(target.end_io(&twice, Errno::EIO), Ended::Again);
+    assert_eq!(target.status(&numbers), "2 0 0 0 1 1 A 0 3 0 7:0 F 1 7:1 A 0 7:0 F 1 ");
+}
+
+#[test]
 fn the_next_group_is_used_when_the_first_has_no_path() {
     let target = make("0 64 multipath 0 0 2 1 round-robin 0 1 1 7:0 1 round-robin 0 1 1 7:1 1").unwrap();
     let target = target.as_ref();

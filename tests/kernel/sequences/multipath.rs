@@ -62,11 +62,6 @@ impl Kind for Multipath {
         ]
     }
 
-    /// A disk that cannot zero by itself is asked, and then written: two requests for the selectors, or one.
-    fn zeroes(&self) -> bool {
-        false
-    }
-
     /// Which paths failed is not kept between processes yet.
     fn restarts(&self) -> bool {
         false
