@@ -165,6 +165,11 @@ pub(crate) trait Side {
         (said, is_settled)
     }
 
+    fn is_suspended(&mut self, device: usize) -> bool {
+        let status = Request::new(DeviceId::by_name(self.names()[device]), Command::DevStatus);
+        self.ask(&status).unwrap().flags.contains(Flags::SUSPEND)
+    }
+
     /// A flag that makes replies name disks as [`Side::disks`] says.
     fn paths(&self) -> Flags {
         Flags::NONE
