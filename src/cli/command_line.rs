@@ -8,9 +8,10 @@ use super::getopt::{self, Spec, Takes, Walked};
 use super::global::Global;
 use super::refusal::Refusal;
 use super::{SUBCOMMANDS, Subcommand, find};
-use clap::{Arg, ArgAction, ArgMatches, Args, Command};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
+use std::mem::ManuallyDrop;
 use std::os::unix::ffi::OsStrExt;
 
 /// What a command line asks for.
@@ -67,9 +68,10 @@ pub(super) fn parse(argv: &[OsString]) -> Result<CommandLine, Refusal> {
     let command = plain.filter(|(plain, _)| std::ptr::eq(*plain, subcommand));
     let command = command.map_or_else(|| definition(subcommand), |(_, command)| command);
     let canonical = canonical(&command, &table, &walked, arguments);
-    let matches = command.try_get_matches_from(canonical).map_err(|error| refusal(&error))?;
-    let global =
-        <Global as clap::FromArgMatches>::from_arg_matches(&matches).map_err(|error| refusal(&error))?;
+    // The process is about to end: to take the definition apart would cost as much as to make it.
+    let mut command = ManuallyDrop::new(command);
+    let mut matches = command.try_get_matches_from_mut(canonical).map_err(|error| refusal(&error))?;
+    let global = Global::from_arg_matches_mut(&mut matches).map_err(|error| refusal(&error))?;
     Ok(CommandLine::Run(subcommand, global, matches))
 }
 

@@ -57,7 +57,7 @@ struct Subcommand {
     aliases: &'static [&'static str],
     /// Adds its options and its help to a definition.
     args: fn(Command) -> Command,
-    run: fn(&ArgMatches, &mut Context) -> Result<(), Failure>,
+    run: fn(ArgMatches, &mut Context) -> Result<(), Failure>,
 }
 
 /// What each subcommand's arguments can do.
@@ -132,8 +132,8 @@ fn find(name: &OsStr) -> Option<&'static Subcommand> {
         .find(|subcommand| subcommand.name == name || subcommand.aliases.iter().any(|alias| *alias == name))
 }
 
-fn run_subcommand<T: Run>(matches: &ArgMatches, ctx: &mut Context) -> Result<(), Failure> {
-    let args = T::from_arg_matches(matches).map_err(|error| Failure::Ours(error.to_string()))?;
+fn run_subcommand<T: Run>(mut matches: ArgMatches, ctx: &mut Context) -> Result<(), Failure> {
+    let args = T::from_arg_matches_mut(&mut matches).map_err(|error| Failure::Ours(error.to_string()))?;
     args.run(ctx)
 }
 
@@ -162,7 +162,7 @@ pub fn run(argv: impl Iterator<Item = OsString>) -> bool {
             // dmsetup's `--version` is content to name itself where no driver answers.
             let contented = global.version;
             let mut ctx = Context::new(global, environment);
-            let outcome = (subcommand.run)(&matches, &mut ctx);
+            let outcome = (subcommand.run)(matches, &mut ctx);
             ctx.finish(outcome) || contented
         }
         Ok(CommandLine::Help(_)) if called.usage().is_some() => {
