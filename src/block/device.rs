@@ -5,7 +5,7 @@ use crate::dm::{Bytes, Errno, SECTOR_SIZE};
 use std::fmt::Debug;
 
 /// Not a failure: the same is to be asked for again. Linux's ERESTARTSYS, which never leaves the driver there either. What
-/// [`BlockDevice::extents`] returns where its visitor failed and the device has another way to the bytes.
+/// [`BlockDevice::extents`] returns where the device has another way to bytes of which the visitor was shown some already.
 pub const AGAIN: Errno = Errno(512);
 
 /// What is done with each extent of a range. A failure must be the device's: it may become an event, and the device may have
@@ -46,8 +46,8 @@ pub trait BlockDevice: Debug + Send + Sync {
     ///
     /// # Errors
     /// EROFS for writing what is read-only; the errno of a part that fails, or what the visitor returned. The extents
-    /// before it have been visited. [`AGAIN`] if the visitor failed and `read_at` and `write_at`
-    /// have another way to the bytes.
+    /// before it have been visited. [`AGAIN`] if what the visitor was shown has failed, by the visitor or behind it, and
+    /// `read_at` and `write_at` have another way to the bytes.
     fn extents(&self, access: Access, at: Bytes, length: Bytes, visit: &mut Visit<'_>) -> Result<(), Errno>;
 
     /// Whether I/O that comes now waits: the device is suspended, or one below it is. A hint, as that changes at any time.

@@ -148,21 +148,21 @@ impl Live {
         self.walk_for(None, operation, at, length, each)
     }
 
-    /// The same for a visitor, which is not to be shown what follows a failure, nor the same twice when it has failed
-    /// itself: [`AGAIN`] then.
+    /// The same for a visitor, which is not to be shown what follows a failure, nor the same twice: [`AGAIN`] where a part
+    /// is to be asked for again of which it was `shown` something.
     fn walk_for(
         &self,
-        visitor_failed: Option<&Cell<bool>>,
+        shown: Option<&Cell<bool>>,
         operation: Operation,
         at: Bytes,
         length: u64,
         mut each: impl FnMut(&Piece<'_>, u64) -> Result<(), Errno>,
     ) -> Result<(), Errno> {
-        let mut walked = Walked { done: 0, is_event: false, result: Ok(()), stops: visitor_failed.is_some() };
+        let mut walked = Walked { done: 0, is_event: false, result: Ok(()), stops: shown.is_some() };
         let ended = loop {
             match self.walk_on(operation, at, length, &mut walked, &mut each) {
                 // Through the gate again, where a table may be swapped meanwhile.
-                Err(AGAIN) if !visitor_failed.is_some_and(Cell::get) => {}
+                Err(AGAIN) if !shown.is_some_and(Cell::get) => {}
                 ended => break ended,
             }
         };
@@ -271,9 +271,14 @@ impl BlockDevice for Live {
             Access::Read => Operation::Read,
             Access::Write => Operation::Write,
         };
-        let failed = Cell::new(false);
-        let mut visit = |extent: Extent<'_>| visit(extent).inspect_err(|_| failed.set(true));
-        self.walk_for(Some(&failed), operation, at, length.0, |piece, _| {
+        // Something of the part that is being done.
+        let shown = Cell::new(false);
+        let mut visit = |extent: Extent<'_>| {
+            shown.set(true);
+            visit(extent)
+        };
+        self.walk_for(Some(&shown), operation, at, length.0, |piece, _| {
+            shown.set(false);
             let length = Bytes(piece.length);
             match piece.mapping {
                 Mapping::Remap { pdev, sector, .. } => {

@@ -172,3 +172,31 @@ fn the_server_ends_though_files_are_open_and_held() {
     assert_eq!(mounted.names().len(), 2, "and can be mounted again");
     mounted.stop();
 }
+
+#[test]
+fn a_read_that_fails_half_way_is_had_from_another_path() {
+    if !can_run("a_read_that_fails_half_way_is_had_from_another_path", &[]) {
+        return;
+    }
+    let paths = "2 1 round-robin 0 1 0 /dev/mapper/half round-robin 0 1 0 /dev/mapper/whole";
+    let multipath = format!("0 2048 multipath 0 0 {paths}");
+    let mut mounted = Mounted::start(&[
+        ("half", "0 512 linear disk 0\n512 1536 error"),
+        ("whole", "0 2048 linear disk 0"),
+        ("m", &multipath),
+    ]);
+    let data: Vec<u8> = (0..1u32 << 20).map(|byte| byte.to_le_bytes()[1] ^ byte.to_le_bytes()[2]).collect();
+    open(&mounted, "whole").write_all_at(&data, 0).unwrap();
+    let file = open(&mounted, "m");
+    // In the first the part that is good is as long as the other: twice the one would pass for both.
+    for (at, length) in [(0, 512 << 10), (128 << 10, 192 << 10), (0, 1 << 20)] {
+        mounted.sandbox.ok(&["message", "m", "0", "reinstate_path", "/dev/mapper/half"]);
+        mounted.sandbox.ok(&["message", "m", "0", "switch_group", "1"]);
+        let mut read = vec![0; length];
+        file.read_exact_at(&mut read, at).unwrap();
+        assert!(read == data[usize::try_from(at).unwrap()..][..length], "{length} bytes at {at}");
+        assert!(mounted.sandbox.ok(&["status", "m"]).contains(" F "), "the path was not tried");
+    }
+    drop(file);
+    mounted.stop();
+}

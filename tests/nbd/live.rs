@@ -3,6 +3,7 @@
 use crate::client::*;
 use crate::sandbox::Sandbox;
 use crate::server::{Server, eventually};
+use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::Duration;
 
@@ -73,5 +74,60 @@ fn a_table_swap_is_seen_and_a_suspended_device_holds_its_requests() {
     sandbox.ok(&["suspend", "vol"]);
     client.ask(0, READ, 2, 0, 4, b"");
     thread::sleep(Duration::from_millis(50));
+    server.stop();
+}
+
+#[test]
+fn a_write_that_a_swap_overtakes_goes_where_the_next_table_sends_it() {
+    let (sandbox, server, socket) = served();
+    sandbox.ok(&["create", "path", "--table", "0 65536 linear other 0"]);
+    let data: Vec<u8> = (0..192 << 10).map(|byte: u32| byte.to_le_bytes()[1] | 1).collect();
+    let mut client = Client::work(&socket, "vol", true);
+    let bytes = request(0, WRITE, 1, 0, u32::try_from(data.len()).unwrap(), &data);
+    client.say(&bytes[..128 << 10]);
+    let disk = std::fs::File::open(sandbox.path().join("disk")).unwrap();
+    let mut first = [0];
+    eventually("its beginning is written", || {
+        disk.read_exact_at(&mut first, 0).unwrap();
+        first[0] != 0
+    });
+    let paths = "1 1 round-robin 0 1 0 /dev/mapper/path";
+    sandbox.ok(&["load", "vol", "--table", &format!("0 65536 multipath 1 queue_if_no_path 0 {paths}")]);
+    sandbox.ok(&["resume", "vol"]);
+    sandbox.ok(&["message", "vol", "0", "fail_path", "/dev/mapper/path"]);
+    client.say(&bytes[128 << 10..]);
+    client.stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    assert!(client.try_take(1).is_err(), "there is no path yet");
+    client.stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    sandbox.ok(&["message", "vol", "0", "reinstate_path", "/dev/mapper/path"]);
+    assert_eq!(client.answer(|_| None), (1, Answer::Done));
+    let last = &data[data.len() - 4096..];
+    let at = (data.len() - last.len()) as u64;
+    assert_eq!(client.call(0, READ, at, 4096, b""), Answer::Data(last.to_vec()));
+    server.stop();
+}
+
+#[test]
+fn a_read_that_fails_half_way_is_had_from_another_path() {
+    let (sandbox, server, socket) = served();
+    let data: Vec<u8> = (0..1u32 << 20).map(|byte| byte.to_le_bytes()[1] ^ byte.to_le_bytes()[2]).collect();
+    sandbox.ok(&["create", "half", "--table", "0 512 linear disk 0\n512 1536 error"]);
+    sandbox.ok(&["create", "whole", "--table", "0 2048 linear disk 0"]);
+    let paths = "2 1 round-robin 0 1 0 /dev/mapper/half round-robin 0 1 0 /dev/mapper/whole";
+    sandbox.ok(&["create", "m", "--table", &format!("0 2048 multipath 0 0 {paths}")]);
+    assert!(sandbox.run_with(&["write", "whole"], &data).succeeded);
+    for structured in [false, true] {
+        let mut client = Client::work(&socket, "m", structured);
+        for (at, length) in [(0, 1 << 20), (200_000, 300_000), (512 * 512 - 1000, 2000)] {
+            sandbox.ok(&["message", "m", "0", "reinstate_path", "/dev/mapper/half"]);
+            sandbox.ok(&["message", "m", "0", "switch_group", "1"]);
+            let wanted = &data[usize::try_from(at).unwrap()..][..length as usize];
+            for _ in 0..2 {
+                let read = client.call(0, READ, at, length, b"");
+                assert!(read == Answer::Data(wanted.to_vec()), "{length} bytes at {at}: {structured}");
+            }
+            assert!(sandbox.ok(&["status", "m"]).contains(" F "), "the path was not tried");
+        }
+    }
     server.stop();
 }

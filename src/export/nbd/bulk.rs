@@ -172,17 +172,31 @@ pub(super) fn write(
 
 /// Writes what is in the pipe.
 fn empty(device: &dyn BlockDevice, pipe: &Pipe, at: u64, length: u32) -> Result<(), Errno> {
-    device.extents(Access::Write, Bytes(at), Bytes(length.into()), &mut |extent| {
+    let mut written = 0;
+    // Out of the pipe, and not written.
+    let mut taken = Vec::new();
+    let result = device.extents(Access::Write, Bytes(at), Bytes(length.into()), &mut |extent| {
         let count = usize::try_from(extent.length().0).map_err(|_| Errno::EIO)?;
         match extent {
-            Extent::File { file, at, .. } => pipe.write_file(file, at.0, count),
-            Extent::Zero { .. } => pipe.take(&mut vec![0; count]),
+            Extent::File { file, at, .. } => return pipe.write_file(file, at.0, count, &mut written),
+            Extent::Zero { .. } => pipe.take(&mut vec![0; count])?,
             // The table was swapped since it was looked at.
             Extent::Handled { medium, .. } => {
                 let mut data = vec![0; count];
                 pipe.take(&mut data)?;
-                medium.write(&data)
+                medium.write(&data).inspect_err(|_| taken = data)?;
             }
         }
-    })
+        written += count;
+        Ok(())
+    });
+    if result != Err(AGAIN) {
+        return result;
+    }
+    // By another path, or by the next table.
+    let mut rest = vec![0; (length as usize).saturating_sub(written)];
+    let (first, behind) = rest.split_at_mut_checked(taken.len()).ok_or(Errno::EIO)?;
+    first.copy_from_slice(&taken);
+    pipe.take(behind)?;
+    device.write_at(&rest, Bytes(at + written as u64))
 }

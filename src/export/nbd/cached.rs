@@ -103,7 +103,7 @@ pub(super) fn write(device: &dyn BlockDevice, data: &[u8], at: u64) -> Progress 
         }
         Ok(())
     });
-    if waits { Progress::MayWait } else { Progress::Done(result) }
+    if waits || result == Err(AGAIN) { Progress::MayWait } else { Progress::Done(result) }
 }
 
 /// Whether a file's content is never anywhere but in memory.

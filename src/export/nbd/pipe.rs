@@ -97,13 +97,22 @@ impl Pipe {
         }
     }
 
-    /// Moves bytes that are in the pipe to a file.
-    pub(super) fn write_file(&self, file: &File, at: u64, mut count: usize) -> Result<(), Errno> {
+    /// Moves bytes that are in the pipe to a file; `written` counts them, also of those before a failure.
+    pub(super) fn write_file(
+        &self,
+        file: &File,
+        at: u64,
+        mut count: usize,
+        written: &mut usize,
+    ) -> Result<(), Errno> {
         let mut at = loff_t::try_from(at).map_err(|_| Errno::EOVERFLOW)?;
         while count > 0 {
             match splice(&self.reader, None, file, Some(&mut at), count, SpliceFFlags::SPLICE_F_MOVE) {
                 Ok(0) => return Err(Errno::EIO),
-                Ok(moved) => count -= moved,
+                Ok(moved) => {
+                    count -= moved;
+                    *written += moved;
+                }
                 Err(Failure::EINTR) => {}
                 Err(errno) => return Err(Errno(errno as i32)),
             }
