@@ -1,23 +1,35 @@
 //! Tables swapped under load: fio writes and verifies through an export while the device is suspended, loaded and resumed.
 //!
-//! `RDMSETUP_SWAP_SECONDS` says for how long (10 seconds without it), and there are 200 swaps at the least.
+//! Played in full, for a minute each, with what came of it on standard error:
+//!
+//! ```text
+//! RDMSETUP_SWAP_SECONDS=60 cargo test --test serve swaps -- --nocapture --test-threads=1
+//! ```
+//!
+//! `RDMSETUP_SWAP_SECONDS` says for how long (10 seconds without it), and there are 200 swaps under load at the least: where
+//! the time is not enough for them there is more of it.
 
 use crate::sandbox::Sandbox;
 use crate::server::Server;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SWAPS: u32 = 200;
 /// Bytes of the device: 4 clients have a quarter each.
 const SIZE: u64 = 64 << 20;
 
-/// Two tables with the same data: the disk at once, and in three pieces of which one goes through another device.
-const TABLES: [&str; 2] = [
+/// Tables with the same data: the disk at once; in three pieces of which one goes through another device; by one of two
+/// paths to it, and as two legs that are both it, where what moves without a copy cannot stay so.
+const TABLES: [&str; 4] = [
     "0 131072 linear disk 0",
     "0 1000 linear disk 0\n1000 100000 linear lower 0\n101000 30072 linear disk 101000",
+    "0 131072 multipath 1 queue_if_no_path 0 1 1 round-robin 0 2 0 /dev/mapper/whole /dev/mapper/same",
+    "0 131072 mirror core 2 1024 nosync 2 whole 0 same 0 1 handle_errors",
 ];
+/// Which of them has paths.
+const MULTIPATH: usize = 2;
 
 fn seconds() -> u64 {
     std::env::var("RDMSETUP_SWAP_SECONDS").ok().map_or(10, |seconds| seconds.parse().unwrap())
@@ -39,6 +51,9 @@ fn sandbox_with_device() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.disk("disk", SIZE);
     sandbox.ok(&["create", "lower", "--table", "0 100000 linear disk 1000"]);
+    for path in ["whole", "same"] {
+        sandbox.ok(&["create", path, "--table", TABLES[0]]);
+    }
     sandbox.ok(&["create", "vol", "--table", TABLES[0]]);
     sandbox
 }
@@ -53,24 +68,50 @@ fn fio(sandbox: &Sandbox, engine: &[String], seconds: u64) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Swaps the tables until the load has ended, which must be without an error.
+/// Swaps the tables under a load of that long, and another if there were not enough swaps. None must meet an error.
 #[track_caller]
-fn swap_under(sandbox: &Sandbox, load: Child, seconds: u64) {
-    let watcher = thread::spawn(move || load.wait_with_output().unwrap());
-    let pause = Duration::from_millis(seconds * 1000 / u64::from(SWAPS)) / 2;
-    let mut swaps = 0;
-    while !watcher.is_finished() || swaps < SWAPS {
-        sandbox.ok(&["load", "vol", "--table", TABLES[(swaps as usize + 1) % 2]]);
-        sandbox.ok(&["suspend", "vol"]);
-        assert!(!watcher.is_finished() || swaps > 0, "the load ended before it began");
-        sandbox.ok(&["resume", "vol"]);
-        thread::sleep(pause);
-        swaps += 1;
+fn swap_under(sandbox: &Sandbox, load: impl Fn() -> Child, seconds: u64) {
+    let (begun, pace) = (Instant::now(), Duration::from_secs(seconds) / (SWAPS + SWAPS / 4));
+    let (mut swaps, mut told) = (0, String::new());
+    while swaps < SWAPS {
+        let load = load();
+        let watcher = thread::spawn(move || load.wait_with_output().unwrap());
+        // Until it has connected and is at work.
+        crate::server::eventually("the load has it open", || {
+            watcher.is_finished() || open_count(sandbox, "vol") > 0
+        });
+        while !watcher.is_finished() {
+            swap(sandbox, (swaps as usize + 1) % TABLES.len());
+            swaps += 1;
+            thread::sleep((pace * swaps).saturating_sub(begun.elapsed()));
+        }
+        let load = watcher.join().unwrap();
+        let (stdout, stderr) = (String::from_utf8_lossy(&load.stdout), String::from_utf8_lossy(&load.stderr));
+        assert!(load.status.success() && stdout.contains("err= 0"), "after {swaps} swaps: {stdout}{stderr}");
+        assert!(stdout.contains("READ:") && stdout.contains("WRITE:"), "{stdout}");
+        told.extend(stdout.lines().filter(|line| line.contains("READ:") || line.contains("WRITE:")));
     }
-    let load = watcher.join().unwrap();
-    let (stdout, stderr) = (String::from_utf8_lossy(&load.stdout), String::from_utf8_lossy(&load.stderr));
-    assert!(load.status.success() && stdout.contains("err= 0"), "after {swaps} swaps: {stdout}{stderr}");
-    assert!(stdout.contains("READ:") && stdout.contains("WRITE:"), "{stdout}");
+    eprintln!("{swaps} swaps in {:?}: {told}", begun.elapsed());
+}
+
+/// Puts that table in place of the one before.
+fn swap(sandbox: &Sandbox, table: usize) {
+    sandbox.ok(&["load", "vol", "--table", TABLES[table]]);
+    sandbox.ok(&["suspend", "vol"]);
+    sandbox.ok(&["resume", "vol"]);
+    if table == MULTIPATH {
+        // What finds no path waits, and is asked for again.
+        for message in
+            ["fail_path /dev/mapper/whole", "fail_path /dev/mapper/same", "reinstate_path /dev/mapper/same"]
+        {
+            let words: Vec<&str> = ["message", "vol", "0"].into_iter().chain(message.split(' ')).collect();
+            sandbox.ok(&words);
+        }
+    }
+}
+
+fn open_count(sandbox: &Sandbox, name: &str) -> u32 {
+    sandbox.ok(&["info", "-c", "--noheadings", "-o", "open", name]).trim().parse().unwrap()
 }
 
 fn nbd_engine(sandbox: &Sandbox, name: &str) -> Vec<String> {
@@ -86,9 +127,20 @@ fn nbd_clients_notice_no_swap() {
     }
     let sandbox = sandbox_with_device();
     let server = Server::start(&sandbox, &["--nbd", "unix:nbd.sock"]);
-    let load = fio(&sandbox, &nbd_engine(&sandbox, "vol"), seconds());
-    swap_under(&sandbox, load, seconds());
+    swap_under(&sandbox, || fio(&sandbox, &nbd_engine(&sandbox, "vol"), seconds()), seconds());
     server.stop();
+}
+
+/// Four clients that are to be killed: they read what is being swapped, or write what nobody else does.
+fn victim(sandbox: &Sandbox, round: u64) -> Child {
+    if round.is_multiple_of(2) {
+        return fio(sandbox, &nbd_engine(sandbox, "other"), 60);
+    }
+    let mut command = Command::new("fio");
+    command.args(["--name=victim", "--rw=randread", "--bs=4k-64k", "--numjobs=4", "--thread", "--size=64m"]);
+    command.args(["--time_based", "--runtime=60"]).args(nbd_engine(sandbox, "vol"));
+    command.current_dir(sandbox.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().unwrap()
 }
 
 #[test]
@@ -100,22 +152,22 @@ fn nbd_clients_that_are_killed_disturb_no_other() {
     sandbox.disk("other", SIZE);
     sandbox.ok(&["create", "other", "--table", "0 131072 linear ./other 0"]);
     let server = Server::start(&sandbox, &["--nbd", "unix:nbd.sock"]);
-    let load = fio(&sandbox, &nbd_engine(&sandbox, "vol"), seconds());
     thread::scope(|scope| {
         let killer = scope.spawn(|| {
             for round in 0..20 {
-                let mut victim = fio(&sandbox, &nbd_engine(&sandbox, "other"), 60);
+                let mut victim = victim(&sandbox, round);
                 thread::sleep(Duration::from_millis(seconds() * 50 + round * 3));
                 // With its requests in flight.
                 victim.kill().unwrap();
                 victim.wait().unwrap();
             }
         });
-        swap_under(&sandbox, load, seconds());
+        swap_under(&sandbox, || fio(&sandbox, &nbd_engine(&sandbox, "vol"), seconds()), seconds());
         killer.join().unwrap();
     });
-    let open = || sandbox.ok(&["info", "-c", "--noheadings", "-o", "open", "other"]);
-    crate::server::eventually("their devices are closed", || open().trim() == "0");
+    for name in ["vol", "other"] {
+        crate::server::eventually("their devices are closed", || open_count(&sandbox, name) == 0);
+    }
     server.stop();
 }
 
@@ -131,7 +183,6 @@ fn programs_with_a_file_open_notice_no_swap() {
     std::fs::create_dir(sandbox.path().join("devices")).unwrap();
     let server = Server::start(&sandbox, &["--fuse", "devices"]);
     let engine = ["--ioengine=psync", "--filename=devices/vol"].map(String::from);
-    let load = fio(&sandbox, &engine, seconds());
-    swap_under(&sandbox, load, seconds());
+    swap_under(&sandbox, || fio(&sandbox, &engine, seconds()), seconds());
     server.stop();
 }
