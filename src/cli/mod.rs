@@ -27,6 +27,8 @@ mod getopt;
 mod global;
 mod json;
 mod output;
+#[cfg_attr(not(feature = "desk"), path = "no_progress.rs")]
+mod progress;
 mod read_ahead;
 mod refusal;
 mod rehearsal;

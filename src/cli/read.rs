@@ -5,6 +5,7 @@ use super::context::Context;
 use super::extent::{self, Extent, PIECE, Part};
 use super::failure::Failure;
 use super::output;
+use super::progress::Progress;
 use crate::block::{Allocation, BlockDevice};
 use crate::dm::{Bytes, Errno, Sectors};
 use clap::Args;
@@ -13,6 +14,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::ops::Range;
+use std::os::unix::fs::FileTypeExt;
 
 /// Write a device's bytes to standard output
 ///
@@ -44,6 +46,7 @@ impl Run for Read {
         let mut buffer = vec![0; PIECE];
         let Range { mut start, end } = part.range.clone();
         let mut stored = start;
+        let mut progress = Progress::begin(Some(end - start), sink.keeps);
         while start < end {
             let piece = part.with(ctx, |volume| Ok(get(volume, &mut buffer, start..end, &mut stored)))?;
             let (written, length) = match piece {
@@ -55,6 +58,7 @@ impl Run for Read {
                 return Err(part.failure(format_args!("read of sector {sector}: {errno}")));
             }
             start += length;
+            progress.advance(length);
         }
         sink.finish().map_err(not_written)
     }
@@ -107,6 +111,8 @@ struct Sink {
     file: File,
     /// It is a file whose end is here, and which is not only appended to: what is skipped reads as zeros.
     sparse: bool,
+    /// It goes to a file or a disk. Who reads a pipe tells of its own progress.
+    keeps: bool,
     /// Something was skipped last, so that the file has yet to grow.
     pending: bool,
 }
@@ -114,11 +120,13 @@ struct Sink {
 impl Sink {
     fn new(mut file: File) -> Self {
         let appends = fcntl(&file, FcntlArg::F_GETFL).map_or(true, |bits| bits & OFlag::O_APPEND.bits() != 0);
-        let at_end = match (file.metadata(), file.stream_position()) {
+        let metadata = file.metadata();
+        let at_end = match (&metadata, file.stream_position()) {
             (Ok(metadata), Ok(position)) => metadata.is_file() && position >= metadata.len(),
             _ => false,
         };
-        Self { file, sparse: at_end && !appends, pending: false }
+        let keeps = metadata.is_ok_and(|metadata| metadata.is_file() || metadata.file_type().is_block_device());
+        Self { file, sparse: at_end && !appends, keeps, pending: false }
     }
 
     fn write(&mut self, data: &[u8]) -> io::Result<()> {

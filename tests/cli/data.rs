@@ -88,6 +88,28 @@ fn holes_stay_holes_in_a_file() {
 }
 
 #[test]
+fn zeros_are_written_as_holes() {
+    let sandbox = Sandbox::new();
+    let disk = sandbox.path().join("disk.img");
+    std::fs::write(&disk, vec![9; 16 << 20]).unwrap();
+    sandbox.ok(&["create", "vol0", "--table", "0 32768 linear disk.img 0"]);
+    let mut data = vec![0; 15 << 20];
+    data[3 << 20..][..100].fill(1);
+    data[(9 << 20) - 7..][..200_000].fill(2);
+    let ran = sandbox.run_with(&["write", "vol0", "--start", "3"], &data);
+    assert!(ran.succeeded && ran.stderr.is_empty(), "{ran:?}");
+    let written = read(&disk).unwrap();
+    assert!(written[..1536].iter().chain(&written[1536 + data.len()..]).all(|byte| *byte == 9));
+    assert!(written[1536..][..data.len()] == data);
+    let blocks = disk.metadata().unwrap().blocks();
+    assert!(blocks * 512 < 4 << 20, "{blocks}");
+    // A device that has no holes takes them too.
+    sandbox.ok(&["create", "slow", "--table", "0 32768 delay disk.img 0 0"]);
+    assert!(sandbox.run_with(&["write", "slow"], &data).succeeded);
+    assert!(read(&disk).unwrap()[..data.len()] == data);
+}
+
+#[test]
 fn a_read_can_feed_a_write() {
     let sandbox = Sandbox::new();
     sandbox.disk("disk.img", 16 << 20);
