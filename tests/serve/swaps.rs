@@ -11,6 +11,8 @@
 
 use crate::sandbox::Sandbox;
 use crate::server::Server;
+use rdmsetup::backend::{Client, Socket};
+use rdmsetup::dm::{Command as Asked, DeviceId, Request, Sectors, SourceTable, Table, Text};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -73,6 +75,7 @@ fn fio(sandbox: &Sandbox, engine: &[String], seconds: u64) -> Child {
 fn swap_under(sandbox: &Sandbox, load: impl Fn() -> Child, seconds: u64) {
     let (begun, pace) = (Instant::now(), Duration::from_secs(seconds) / (SWAPS + SWAPS / 4));
     let (mut swaps, mut told) = (0, String::new());
+    let mut swapper = Swapper::new(sandbox);
     while swaps < SWAPS {
         let load = load();
         let watcher = thread::spawn(move || load.wait_with_output().unwrap());
@@ -81,7 +84,7 @@ fn swap_under(sandbox: &Sandbox, load: impl Fn() -> Child, seconds: u64) {
             watcher.is_finished() || open_count(sandbox, "vol") > 0
         });
         while !watcher.is_finished() {
-            swap(sandbox, (swaps as usize + 1) % TABLES.len());
+            swapper.swap((swaps as usize + 1) % TABLES.len());
             swaps += 1;
             thread::sleep((pace * swaps).saturating_sub(begun.elapsed()));
         }
@@ -94,18 +97,41 @@ fn swap_under(sandbox: &Sandbox, load: impl Fn() -> Child, seconds: u64) {
     eprintln!("{swaps} swaps in {:?}: {told}", begun.elapsed());
 }
 
-/// Puts that table in place of the one before.
-fn swap(sandbox: &Sandbox, table: usize) {
-    sandbox.ok(&["load", "vol", "--table", TABLES[table]]);
-    sandbox.ok(&["suspend", "vol"]);
-    sandbox.ok(&["resume", "vol"]);
-    if table == MULTIPATH {
-        // What finds no path waits, and is asked for again.
-        for message in
-            ["fail_path /dev/mapper/whole", "fail_path /dev/mapper/same", "reinstate_path /dev/mapper/same"]
-        {
-            let words: Vec<&str> = ["message", "vol", "0"].into_iter().chain(message.split(' ')).collect();
-            sandbox.ok(&words);
+/// Who swaps: a client of the control socket, as each command is one, but for longer.
+struct Swapper {
+    client: Client,
+    tables: Vec<Table>,
+}
+
+impl Swapper {
+    fn new(sandbox: &Sandbox) -> Self {
+        let socket = Socket::connect(&sandbox.path().join("state/control.sock")).unwrap();
+        let disk = format!(" {} ", sandbox.path().join("disk").display());
+        let parse = |text: &&str| SourceTable::parse(text.replace(" disk ", &disk).as_bytes()).unwrap().table;
+        Self { client: Client::new(Box::new(socket)), tables: TABLES.iter().map(parse).collect() }
+    }
+
+    fn ask(&mut self, request: &Request) {
+        let asked = self.client.perform(request);
+        assert!(asked.is_ok(), "{request:?}: {asked:?}");
+    }
+
+    /// Puts that table in place of the one before.
+    fn swap(&mut self, table: usize) {
+        let vol = || DeviceId::by_name("vol");
+        self.ask(&Request::new(vol(), Asked::TableLoad(self.tables[table].clone())));
+        self.ask(&Request::suspend(vol()));
+        self.ask(&Request::resume(vol()));
+        if table == MULTIPATH {
+            // What finds no path waits, and is asked for again.
+            for message in [
+                "fail_path /dev/mapper/whole",
+                "fail_path /dev/mapper/same",
+                "reinstate_path /dev/mapper/same",
+            ] {
+                let message = Text::from(message);
+                self.ask(&Request::new(vol(), Asked::TargetMsg { sector: Sectors::ZERO, message }));
+            }
         }
     }
 }
