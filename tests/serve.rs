@@ -4,6 +4,8 @@
 
 #[path = "serve/commands.rs"]
 mod commands;
+#[path = "serve/holders.rs"]
+mod holders;
 #[path = "serve/lifetime.rs"]
 mod lifetime;
 #[path = "serve/memory.rs"]

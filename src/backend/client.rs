@@ -1,6 +1,6 @@
 //! The client's side of an ioctl: request to bytes, more room when the driver wants it, bytes to reply.
 
-use super::Backend;
+use super::{Backend, Holder};
 use crate::block::BlockDevice;
 use crate::dm::{
     Command, CommandKind, DeviceId, Errno, Fault, Flags, LineField, Reply, Request, Table, Text, limits,
@@ -179,6 +179,14 @@ impl Client {
     /// See [`Backend::volume`].
     pub fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
         self.backend.volume(device, writable)
+    }
+
+    /// Who has the device open through a server.
+    ///
+    /// # Errors
+    /// See [`Backend::users`].
+    pub fn users(&mut self, device: &DeviceId) -> Result<Vec<Holder>, Fault> {
+        self.backend.users(device)
     }
 
     /// Everything that is wrong with a table, as far as can be told without loading it. A kernel is also asked whether it

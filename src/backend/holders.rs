@@ -3,6 +3,7 @@
 //!
 //! An ordinary user sees only his own processes and his own mount namespace; what may not be looked at is left out.
 
+use crate::block::User;
 use crate::dm::{DeviceNumber, Text};
 use crate::sys::devt;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,9 @@ pub enum Holder {
     Swap,
     /// A process, and how many descriptors it has of it.
     Process(Process, usize),
+    /// Who has it open through the server of the userspace mapper: the name of the process, where that is known, and how many
+    /// times.
+    User(User, Option<Text>, usize),
 }
 
 /// A process.
@@ -123,6 +127,20 @@ impl HolderSearch {
             (Process { pid, name: name.trim_ascii_end().into() }, directory)
         })
     }
+}
+
+/// The name of a process, if it is still there; the number of a thread of it becomes its own.
+pub(super) fn process_name(pid: &mut u32) -> Option<Text> {
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    let field = |name: &[u8]| {
+        let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(name));
+        line.map(<[u8]>::trim_ascii)
+    };
+    if let Some(number) = field(b"Tgid:").and_then(|number| std::str::from_utf8(number).ok()?.parse().ok()) {
+        *pid = number;
+    }
+    let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+    Some(name.trim_ascii_end().into())
 }
 
 /// The names in a directory; none where it may not be read.

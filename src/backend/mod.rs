@@ -79,6 +79,14 @@ pub trait Backend: std::fmt::Debug {
     /// ENXIO when there is no such device; what opening it gives otherwise.
     fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault>;
 
+    /// Who has a device open through the server of the userspace mapper; nobody where there is none.
+    ///
+    /// # Errors
+    /// ENXIO when there is no such device; the server has gone.
+    fn users(&mut self, _device: &DeviceId) -> Result<Vec<Holder>, Fault> {
+        Ok(Vec::new())
+    }
+
     /// What the backend itself, without a request, can tell to be wrong with a table: everything for the mapper, for a
     /// kernel what the mapper would find that has the same targets and the kernel's disks.
     ///

@@ -2,7 +2,7 @@
 //!
 //! Wraps any backend and is one. Knows no layout: the lines come from [`crate::wire::show`].
 
-use super::Backend;
+use super::{Backend, Holder};
 use crate::block::BlockDevice;
 use crate::dm::{DeviceId, Errno, Fault};
 use crate::mapper::Draft;
@@ -96,6 +96,10 @@ impl Backend for Trace {
 
     fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
         self.inner.volume(device, writable)
+    }
+
+    fn users(&mut self, device: &DeviceId) -> Result<Vec<Holder>, Fault> {
+        self.inner.users(device)
     }
 
     fn check(&mut self, draft: &Draft<'_>) -> Result<Vec<Fault>, Fault> {

@@ -4,7 +4,7 @@
 //! goes to the server's socket. Else the state is loaded; what the command did is saved as a whole when it commits, so
 //! that a command that dies has done nothing.
 
-use super::{Backend, Socket};
+use super::{Backend, Holder, Socket};
 use crate::block::BlockDevice;
 use crate::dm::{CommandKind, DeviceId, Errno, Fault};
 use crate::mapper::{Draft, LockedState, Mapper, Progress, StateDir, Waiting};
@@ -201,6 +201,14 @@ impl Backend for User {
             ));
         }
         Ok(Arc::new(mapper.volume(device, writable)?))
+    }
+
+    fn users(&mut self, device: &DeviceId) -> Result<Vec<Holder>, Fault> {
+        match self.driver(CommandKind::DevStatus)? {
+            Driver::Server(server) => server.users(device),
+            // This process alone, which asks.
+            Driver::Here(_) | Driver::Nobody(_) | Driver::Unknown => Ok(Vec::new()),
+        }
     }
 
     fn check(&mut self, draft: &Draft<'_>) -> Result<Vec<Fault>, Fault> {

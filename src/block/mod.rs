@@ -8,10 +8,12 @@ mod device;
 mod extent;
 mod failures;
 mod pdev;
+mod user;
 mod volumes;
 
 pub use device::{AGAIN, Allocation, BlockDevice, Visit};
 pub use extent::{Access, Extent, Medium};
 pub use failures::{FlushFailure, FlushFailures, Told};
 pub use pdev::{Pdev, PdevSource};
+pub use user::{Peer, User, Via};
 pub use volumes::{VolumeInfo, Volumes};

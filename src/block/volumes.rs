@@ -1,6 +1,6 @@
 //! The devices that exports show: which there are, and opening one.
 
-use super::BlockDevice;
+use super::{BlockDevice, User};
 use crate::dm::{Bytes, DeviceNumber, Fault, Text};
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -32,10 +32,10 @@ pub trait Volumes: Debug + Send + Sync {
     /// The device of that identity, whatever its name is by now, if it is still there.
     fn by_identity(&self, identity: u64) -> Option<VolumeInfo>;
 
-    /// Opens a device: it is in use (`open_count`) until the value is dropped. Opening a suspended device succeeds, and
+    /// Opens a device for somebody: it is in use (`open_count`) until the value is dropped. Opening a suspended device succeeds, and
     /// its I/O waits.
     ///
     /// # Errors
     /// ENXIO when it is not there; EROFS when it is to be written and read-only; what its disks give otherwise.
-    fn open(&self, identity: u64, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault>;
+    fn open(&self, identity: u64, writable: bool, user: User) -> Result<Arc<dyn BlockDevice>, Fault>;
 }

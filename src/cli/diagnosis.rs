@@ -5,8 +5,9 @@
 
 use super::context::Context;
 use super::failure::Reason;
-use super::sysfs;
+use super::{holders, sysfs};
 use crate::backend::{CallError, Holder, Process, kernel_type_like};
+use crate::block::{Peer, User, Via};
 use crate::dm::{
     Command, CommandKind, DeviceId, DeviceNumber, Errno, Fault, Flags, Request, Text, Version, similar,
 };
@@ -28,6 +29,8 @@ pub(super) fn explain(ctx: &mut Context, error: &CallError) -> Option<Reason> {
     if ctx.is_kernels() {
         found.said.retain(|line| is_about(line, request.device.dev));
         found.fault = found.fault.or_else(|| reason(ctx, request, error.errno));
+    } else if (request.command.kind(), error.errno) == (CommandKind::DevRemove, Errno::EBUSY) {
+        found.fault = in_use(ctx, &request.device).or(found.fault);
     }
     if found.fault.as_ref().is_none_or(|fault| fault.hint.is_none())
         && let Some(hint) = hint(ctx, request, error.errno, found.fault.as_ref())
@@ -137,7 +140,12 @@ pub(super) fn taken(ctx: &mut Context, id: &DeviceId) -> Option<Fault> {
 /// Who has the device open.
 fn in_use(ctx: &mut Context, device: &DeviceId) -> Option<Fault> {
     let reply = ctx.client().ok()?.perform(&Request::new(device.clone(), Command::DevStatus)).ok()?;
-    let holders = sysfs::holders(reply.device.dev?);
+    let dev = reply.device.dev?;
+    let holders = if ctx.is_kernels() { sysfs::holders(dev) } else { holders::in_mapper(ctx, dev).ok()?.0 };
+    if holders.is_empty() && !ctx.is_kernels() {
+        // The mapper's own reason stays.
+        return None;
+    }
     let mut named: Vec<String> = holders.iter().take(MAX_NAMED).map(holder).collect();
     if holders.len() > MAX_NAMED {
         named.push(format!("{} more", holders.len() - MAX_NAMED));
@@ -162,6 +170,19 @@ pub(super) fn holder(holder: &Holder) -> String {
         }
         Holder::Swap => "the kernel, which swaps to it".into(),
         Holder::Process(who, _) => process(who),
+        Holder::User(User { via, peer }, name, _) => {
+            let who = match (peer, name) {
+                (Peer::Process { pid: Some(pid), uid }, Some(name)) => {
+                    format!("process {pid} ({name}) of user {uid}")
+                }
+                (Peer::Process { .. } | Peer::Address(_), _) => peer.to_string(),
+            };
+            match via {
+                Via::Nbd => format!("NBD client {who}"),
+                Via::Fuse => format!("{who} by its file"),
+                Via::Control => who,
+            }
+        }
     }
 }
 

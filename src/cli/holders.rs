@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::selector::{Selected, Selector};
 use super::{Run, json, sysfs};
 use crate::backend::{Holder, Process};
+use crate::block::Peer;
 use crate::dm::{Command, DeviceNumber, Errno, Flags, Request, Text};
 use clap::Args;
 use serde_json::{Value, json};
@@ -15,7 +16,8 @@ use std::ffi::OsString;
 ///
 /// Devices that stand on them; of the kernel's devices also other disks on top (md, loop), mounted file systems, in the
 /// mount namespaces of other processes too, swap, and processes that have the node open. What an ordinary user may not look
-/// into is not told. Of the userspace mapper's devices the number of other users is told: readers, writers, exports.
+/// into is not told. Of the userspace mapper's devices that a server runs those who have them open: NBD clients, processes
+/// with a file of them open, commands.
 #[derive(Args, Debug)]
 pub(super) struct Holders {
     /// The devices; without any, all
@@ -68,10 +70,30 @@ fn look(ctx: &mut Context, device: &Selected) -> Result<Held, Failure> {
         let others = if holders.is_empty() { open_count } else { 0 };
         return Ok(Held { name, open_count, holders, others });
     }
+    let (holders, known) = in_mapper(ctx, dev)?;
+    let others = open_count.saturating_sub(i32::try_from(known).unwrap_or(i32::MAX)).max(0);
+    Ok(Held { name, open_count, holders, others })
+}
+
+/// All that hold a device of the userspace mapper, and how much of the open count they account for.
+pub(super) fn in_mapper(ctx: &mut Context, dev: DeviceNumber) -> Result<(Vec<Holder>, usize), Failure> {
     let above = above(ctx, dev)?;
-    let others = open_count - i32::try_from(above.iter().map(|(_, tables)| tables).sum::<usize>()).unwrap_or(i32::MAX);
-    let holders = above.into_iter().map(|(name, _)| Holder::Device(name)).collect();
-    Ok(Held { name, open_count, holders, others: others.max(0) })
+    let mut known = above.iter().map(|(_, tables)| tables).sum();
+    let mut holders: Vec<Holder> = above.into_iter().map(|(name, _)| Holder::Device(name)).collect();
+    // A device that has gone since has no users.
+    for user in ctx.client()?.users(&dev.into()).unwrap_or_default() {
+        known += times(&user);
+        holders.push(user);
+    }
+    Ok((holders, known))
+}
+
+/// How many times a holder has it open, where that is known.
+fn times(holder: &Holder) -> usize {
+    match holder {
+        Holder::Process(_, times) | Holder::User(_, _, times) => *times,
+        Holder::Device(_) | Holder::Disk(_) | Holder::Mount(..) | Holder::Swap => 1,
+    }
 }
 
 /// The mapper's devices that stand on one, each with how many of its two tables do.
@@ -104,11 +126,9 @@ impl Held {
             count => format!("open {count} times"),
         })];
         lines.extend(self.holders.iter().map(|holder| {
-            let times = match holder {
-                Holder::Process(_, count) if *count > 1 => format!(", {count} times"),
-                Holder::Process(..) | Holder::Device(_) | Holder::Disk(_) | Holder::Mount(..) | Holder::Swap => {
-                    String::new()
-                }
+            let times = match times(holder) {
+                1 => String::new(),
+                times => format!(", {times} times"),
             };
             format!("  {}{times}", diagnosis::holder(holder))
         }));
@@ -126,6 +146,16 @@ impl Held {
             }
             Holder::Swap => json!({ "kind": "swap" }),
             Holder::Process(who, count) => json!({ "kind": "process", "process": process(who), "descriptors": count }),
+            Holder::User(user, name, times) => {
+                let (process, uid, address) = match &user.peer {
+                    Peer::Process { pid, uid } => {
+                        let name = name.as_ref().map(Text::to_string);
+                        (pid.map(|pid| json!({ "pid": pid, "name": name })), Some(uid), None)
+                    }
+                    Peer::Address(address) => (None, None, Some(address.to_string())),
+                };
+                json!({ "kind": user.via, "process": process, "uid": uid, "address": address, "times": times })
+            }
         };
         json!({
             "name": self.name.to_string(),

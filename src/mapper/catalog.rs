@@ -3,7 +3,7 @@
 use super::Mapper;
 use super::live::Live;
 use crate::block::{BlockDevice, VolumeInfo};
-use crate::dm::{DeviceNumber, Text};
+use crate::dm::{DeviceId, DeviceNumber, Fault, Text};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -35,6 +35,14 @@ impl Mapper {
         let entries: Vec<Entry> = self.devices.values().map(entry).collect();
         let by_identity = entries.iter().enumerate().map(|(index, entry)| (entry.identity, index)).collect();
         Catalog { entries, by_identity }
+    }
+
+    /// The identity of the device that is asked for.
+    ///
+    /// # Errors
+    /// ENXIO when there is no such device.
+    pub fn identity_of(&self, id: &DeviceId) -> Result<u64, Fault> {
+        self.device(id).map(|device| device.identity)
     }
 
     /// The name of the device of that identity.

@@ -49,7 +49,7 @@ fn what_would_fail_fails() {
     for (words, first, reason) in [
         (&["create", "low", "-n"][..], "create ioctl on low ", "there is a device \"low\" already"),
         (&["create", "x", "-u", "U", "-n"], "create ioctl on x U", "uuid \"U\" is that of device \"low\""),
-        (&["remove", "low"], "remove ioctl on low ", "\"low\" is open once"),
+        (&["remove", "low"], "remove ioctl on low ", "\"low\" is in use by device \"high\""),
         (&["remove", "nope"], "remove ioctl on nope ", "there is no device \"nope\""),
         (&["rename", "low", "high"], "rename ioctl on low ", "there is a device \"high\" already"),
         (&["rename", "nope", "x"], "rename ioctl on nope ", "there is no device \"nope\""),

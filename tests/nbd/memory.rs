@@ -1,7 +1,7 @@
 //! A set of devices in memory, so that a test decides what each extent is, and how long it takes.
 
 use rdmsetup::block::{
-    Access, Allocation, BlockDevice, Extent, FlushFailure, Medium, Visit, VolumeInfo, Volumes,
+    Access, Allocation, BlockDevice, Extent, FlushFailure, Medium, User, Visit, VolumeInfo, Volumes,
 };
 use rdmsetup::dm::{Bytes, DeviceNumber, Errno, Fault, Text};
 use rdmsetup::export::nbd::{Address, Listener, Options, Server};
@@ -167,7 +167,7 @@ impl Volumes for Set {
         self.list().into_iter().find(|volume| volume.identity == identity)
     }
 
-    fn open(&self, identity: u64, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
+    fn open(&self, identity: u64, writable: bool, _: User) -> Result<Arc<dyn BlockDevice>, Fault> {
         let at = usize::try_from(identity).unwrap() - 1;
         let (_, device) = self.0.get(at).ok_or_else(|| Fault::new(Errno::ENXIO, "gone"))?;
         if writable && device.is_read_only() {

@@ -1,10 +1,11 @@
 //! One connection to the control socket: its ioctls, and the I/O of the device that it opened.
 
-use super::super::socket::{Answer, Kind, MAX_DATA, Question, device_of_bytes};
+use super::super::socket::{Answer, Kind, MAX_DATA, Question, device_of_bytes, users_to_bytes};
 use super::Server;
-use crate::block::{Allocation, BlockDevice};
+use crate::block::{Allocation, BlockDevice, Peer, User, Via};
 use crate::dm::{Bytes, DeviceNumber, Errno, Fault};
 use crate::mapper::{Mapper, Progress, Waiting};
+use crate::sys::local_socket;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::PipeReader;
 use std::os::fd::AsFd;
@@ -17,6 +18,7 @@ use zeroize::Zeroize;
 pub(super) struct Connection<'a> {
     server: &'a Server,
     stream: UnixStream,
+    peer: local_socket::Peer,
     volume: Option<Arc<dyn BlockDevice>>,
     /// Something was changed since the last commit.
     uncommitted: bool,
@@ -27,8 +29,13 @@ pub(super) struct Connection<'a> {
 struct Gone;
 
 impl<'a> Connection<'a> {
-    pub(super) fn new(server: &'a Server, stream: UnixStream) -> Self {
-        Self { server, stream, volume: None, uncommitted: false }
+    pub(super) fn new(server: &'a Server, stream: UnixStream, peer: local_socket::Peer) -> Self {
+        Self { server, stream, peer, volume: None, uncommitted: false }
+    }
+
+    fn user(&self) -> User {
+        let pid = self.peer.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0);
+        User { via: Via::Control, peer: Peer::Process { pid, uid: self.peer.uid.as_raw() } }
     }
 
     /// Answers questions until the client goes or says what is no question.
@@ -65,8 +72,9 @@ impl<'a> Connection<'a> {
             }
             Kind::Open => {
                 let opened = device_of_bytes(payload).ok_or_else(|| Fault::invalid("no device is named"));
+                let writable = question.argument == 1;
                 let opened =
-                    opened.and_then(|device| self.server.open_device(&device, question.argument == 1));
+                    opened.and_then(|device| self.server.open_device(&device, writable, self.user()));
                 payload.clear();
                 return Ok(match opened {
                     Err(fault) => Answer::failed(fault),
@@ -75,6 +83,15 @@ impl<'a> Connection<'a> {
                         Answer::done(0)
                     }
                 });
+            }
+            Kind::Users => {
+                let device = device_of_bytes(payload).ok_or_else(|| Fault::invalid("no device is named"));
+                let users = device.and_then(|device| self.server.users(&device));
+                payload.clear();
+                return Ok(users.map_or_else(Answer::failed, |users| {
+                    payload.extend(users_to_bytes(&users));
+                    Answer::done(0)
+                }));
             }
             Kind::Geometry
             | Kind::Read
@@ -198,7 +215,7 @@ fn act(volume: &dyn BlockDevice, question: Question, payload: &mut Vec<u8>) -> R
             payload.push(u8::from(matches!(run, Allocation::Hole(_))));
             return Ok(run.length().0);
         }
-        Kind::Ioctl | Kind::Commit | Kind::Open => {}
+        Kind::Ioctl | Kind::Commit | Kind::Open | Kind::Users => {}
     }
     payload.clear();
     Ok(0)

@@ -145,11 +145,10 @@ impl Connections {
 
     /// Serves a connection on a thread of its own, if it is the state's owner's or root's. Others are hung up on.
     fn take_in(self: &Arc<Self>, number: u64, stream: UnixStream, server: &Arc<Server>) {
-        let may = |peer: Peer| peer.uid.is_root() || peer.uid == Uid::effective();
-        let allowed = Peer::of(&stream).is_ok_and(may) && stream.set_nonblocking(false).is_ok();
-        let Ok(own) = stream.try_clone() else { return };
+        let (Ok(own), Ok(peer)) = (stream.try_clone(), Peer::of(&stream)) else { return };
+        let allowed = peer.uid.is_root() || peer.uid == Uid::effective();
         let mut streams = self.lock();
-        if !allowed || streams.len() >= MAX_CONNECTIONS {
+        if !allowed || stream.set_nonblocking(false).is_err() || streams.len() >= MAX_CONNECTIONS {
             return;
         }
         streams.insert(number, own);
@@ -157,7 +156,7 @@ impl Connections {
         let (connections, server) = (self.clone(), server.clone());
         let thread = thread::Builder::new().name("control".into()).stack_size(STACK);
         let spawned = thread.spawn(move || {
-            Connection::new(&server, stream).serve();
+            Connection::new(&server, stream, peer).serve();
             connections.remove(number);
         });
         if spawned.is_err() {

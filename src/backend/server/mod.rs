@@ -9,16 +9,18 @@
 
 mod connection;
 mod listener;
+mod users;
 
 pub use listener::Listener;
 
-use crate::block::{BlockDevice, VolumeInfo, Volumes};
+use crate::block::{BlockDevice, User, VolumeInfo, Volumes};
 use crate::dm::{DeviceId, Errno, Fault, Text};
 use crate::mapper::{Catalog, LockedState, Mapper, StateDir};
 use arc_swap::ArcSwap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use users::Users;
 
 /// A mapper that is served.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub struct Server {
     saving: Mutex<()>,
     /// A device waits for its last closing, to be removed.
     has_deferred: AtomicBool,
+    users: Users,
 }
 
 /// A server that begins: what is told of devices that cannot be served.
@@ -74,6 +77,7 @@ impl Server {
             mapper: Mutex::new(mapper),
             state,
             saving: Mutex::new(()),
+            users: Users::default(),
         });
         Ok(Started { server, listener, broken })
     }
@@ -129,14 +133,24 @@ impl Server {
         }
     }
 
-    fn open_device(&self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
+    fn open_device(&self, id: &DeviceId, writable: bool, user: User) -> Result<Arc<dyn BlockDevice>, Fault> {
         let own = self.own.clone();
-        let volume = self.mapper().volume(device, writable)?;
+        let mut mapper = self.mapper();
+        let volume = mapper.volume(id, writable)?;
+        let number = self.users.add(mapper.identity_of(id)?, user);
+        drop(mapper);
         Ok(Arc::new(volume.on_close(move || {
             if let Some(server) = own.upgrade() {
+                server.users.remove(number);
                 server.closed();
             }
         })))
+    }
+
+    /// Who has a device open, once for each time, and the names of processes.
+    fn users(&self, id: &DeviceId) -> Result<Vec<(User, Option<Text>)>, Fault> {
+        let identity = self.mapper().identity_of(id)?;
+        Ok(self.users.of(identity))
     }
 
     /// Fails the I/O that suspended devices hold, so that who waits for it can end.
@@ -166,9 +180,9 @@ impl Volumes for Server {
         self.catalog.load().by_identity(identity)
     }
 
-    fn open(&self, identity: u64, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
+    fn open(&self, identity: u64, writable: bool, user: User) -> Result<Arc<dyn BlockDevice>, Fault> {
         let name = self.mapper().name_of(identity).cloned();
         let name = name.ok_or_else(|| Fault::new(Errno::ENXIO, "the device is gone"))?;
-        self.open_device(&DeviceId::by_name(name), writable)
+        self.open_device(&DeviceId::by_name(name), writable, user)
     }
 }

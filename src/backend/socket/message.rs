@@ -8,6 +8,7 @@
 //! One question at a time, each with one answer, in the byte order of the machine that both run on. A fault is JSON; it
 //! is there when the errno is not 0 and more is known than the number.
 
+use crate::block::User;
 use crate::dm::limits::MAX_BUFFER;
 use crate::dm::{Bytes, DeviceId, DeviceNumber, Errno, Fault, LineField, Text};
 use serde::{Deserialize, Serialize};
@@ -46,11 +47,13 @@ pub(in crate::backend) enum Kind {
     Flush = 9,
     /// Whether what is at `at` is stored: the payload is one byte, 1 for a hole, and the value how far it goes.
     Allocation = 10,
+    /// Who has the device open that the payload names: the answer's is JSON (see [`users_to_bytes`]).
+    Users = 11,
 }
 
 impl Kind {
     fn of(number: u32) -> Option<Self> {
-        const ALL: [Kind; 10] = [
+        const ALL: [Kind; 11] = [
             Kind::Ioctl,
             Kind::Commit,
             Kind::Open,
@@ -61,13 +64,14 @@ impl Kind {
             Kind::WriteZeroes,
             Kind::Flush,
             Kind::Allocation,
+            Kind::Users,
         ];
         ALL.into_iter().find(|kind| *kind as u32 == number)
     }
 
     /// Whether `length` is that of a payload which follows.
     fn has_payload(self) -> bool {
-        matches!(self, Self::Ioctl | Self::Open | Self::Write)
+        matches!(self, Self::Ioctl | Self::Open | Self::Write | Self::Users)
     }
 }
 
@@ -225,6 +229,19 @@ pub(in crate::backend) fn device_of_bytes(bytes: &[u8]) -> Option<DeviceId> {
     parts.next().is_none().then(|| DeviceId { name: Text::from(name), uuid: Text::from(uuid), dev })
 }
 
+/// Who has a device open, as many times as they have, each with its process's name where that is known.
+pub(in crate::backend) fn users_to_bytes(users: &[(User, Option<Text>)]) -> Vec<u8> {
+    let told: Vec<(&User, Option<String>)> =
+        users.iter().map(|(user, name)| (user, name.as_ref().map(Text::to_string))).collect();
+    serde_json::to_vec(&told).unwrap_or_default()
+}
+
+/// Those whom the bytes tell of.
+pub(in crate::backend) fn users_of_bytes(bytes: &[u8]) -> Option<Vec<(User, Option<Text>)>> {
+    let told: Vec<(User, Option<String>)> = serde_json::from_slice(bytes).ok()?;
+    Some(told.into_iter().map(|(user, name)| (user, name.map(|name| name.as_str().into()))).collect())
+}
+
 fn head(first: u32, second: u32, third: u64, fourth: u64) -> [u8; HEAD_LEN] {
     let mut bytes = [0; HEAD_LEN];
     bytes[..4].copy_from_slice(&first.to_ne_bytes());
@@ -274,6 +291,7 @@ fn invalid(what: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::block::{Peer, Via};
     use arbtest::arbtest;
 
     #[test]
@@ -301,6 +319,18 @@ mod tests {
             assert_eq!(device_of_bytes(&device_to_bytes(&id)), Some(id));
         }
         assert_eq!(device_of_bytes(b"a\0b"), None);
+    }
+
+    #[test]
+    fn users_keep_who_they_are() {
+        let process = Peer::Process { pid: Some(7), uid: 1000 };
+        let address = Peer::Address("[::1]:10809".parse().unwrap());
+        let users = [
+            (User { via: Via::Nbd, peer: process }, Some(Text::from("fio"))),
+            (User { via: Via::Fuse, peer: Peer::Process { pid: None, uid: 0 } }, None),
+            (User { via: Via::Control, peer: address }, None),
+        ];
+        assert_eq!(users_of_bytes(&users_to_bytes(&users)).as_deref(), Some(&users[..]));
     }
 
     #[test]

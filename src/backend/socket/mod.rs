@@ -3,14 +3,15 @@
 mod message;
 mod volume;
 
-pub(super) use message::{Answer, Kind, MAX_DATA, Question, device_of_bytes};
+pub(super) use message::{Answer, Kind, MAX_DATA, Question, device_of_bytes, users_to_bytes};
 
-use super::Backend;
-use crate::block::BlockDevice;
+use super::{Backend, Holder};
+use crate::block::{BlockDevice, User};
 use crate::dm::limits::MAX_BUFFER;
-use crate::dm::{DeviceId, Errno, Fault};
+use crate::dm::{DeviceId, Errno, Fault, Text};
 use crate::mapper::{Draft, StateDir};
 use crate::sys::local_socket;
+use message::{device_to_bytes, users_of_bytes};
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,20 @@ impl Backend for Socket {
     fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
         let stream = local_socket::connect(&self.path).map_err(|error| self.lost(&error))?;
         RemoteVolume::open(&self.path, stream, device, writable).map(|volume| Arc::new(volume) as _)
+    }
+
+    fn users(&mut self, device: &DeviceId) -> Result<Vec<Holder>, Fault> {
+        let mut payload = device_to_bytes(device);
+        self.ask(Question::new(Kind::Users), &mut payload, MAX_DATA)?.outcome()?;
+        let odd = || self.lost(&io::ErrorKind::InvalidData.into());
+        let mut users = users_of_bytes(&payload).ok_or_else(odd)?;
+        users.sort();
+        let each = users.chunk_by(|one, other| one == other);
+        let holder = |same: &[(User, Option<Text>)]| {
+            let (user, name) = same.first()?.clone();
+            Some(Holder::User(user, name, same.len()))
+        };
+        Ok(each.filter_map(holder).collect())
     }
 
     fn check(&mut self, draft: &Draft<'_>) -> Result<Vec<Fault>, Fault> {

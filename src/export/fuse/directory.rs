@@ -1,8 +1,8 @@
 //! The directory: names, what stat tells, and who may change what. Nothing is made or removed through it.
 
-use super::opens::{Client, Open, OpenDevice, Opens};
+use super::opens::{Open, OpenDevice, Opens};
 use super::protocol::{Attributes, Body, Fields, GETATTR_HANDLE, Header, ROOT, changed, open_flag};
-use crate::block::{VolumeInfo, Volumes};
+use crate::block::{Peer, User, Via, VolumeInfo, Volumes};
 use crate::dm::{Errno, Text};
 use nix::libc::{DT_DIR, DT_REG, O_ACCMODE, O_RDONLY, S_IFDIR, S_IFREG};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -121,9 +121,10 @@ impl Directory {
         let flags = i32::from_ne_bytes(fields.u32()?.to_ne_bytes());
         let writable = flags & O_ACCMODE != O_RDONLY;
         let identity = header.node.checked_sub(ROOT).filter(|&identity| identity > 0).ok_or(Errno::ENOENT)?;
-        let device = self.volumes.open(identity, writable).map_err(|fault| fault.errno)?;
-        let client = Client { pid: header.pid, identity, writable };
-        let handle = self.opens.add(Open::Device(OpenDevice { device, client }));
+        let pid = (header.pid > 0).then_some(header.pid);
+        let user = User { via: Via::Fuse, peer: Peer::Process { pid, uid: header.uid } };
+        let device = self.volumes.open(identity, writable, user).map_err(|fault| fault.errno)?;
+        let handle = self.opens.add(Open::Device(OpenDevice { device }));
         // Not through the kernel's cache: it is slower, and would hold what another table has shown.
         let flags = open_flag::DIRECT_IO | open_flag::PARALLEL_DIRECT_WRITES | open_flag::NOFLUSH;
         Ok(Body::new().u64(handle).u32(flags).u32(0))

@@ -24,8 +24,6 @@ mod protocol;
 mod session;
 mod worker;
 
-pub use opens::Client;
-
 use crate::block::Volumes;
 use crate::dm::Errno;
 use directory::Directory;
@@ -109,7 +107,6 @@ impl std::error::Error for MountError {}
 /// A directory that shows devices. It is unmounted when this is dropped.
 #[derive(Debug)]
 pub struct Mount {
-    directory: Arc<Directory>,
     point: Mountpoint,
     /// `None` once it has stopped.
     pool: Option<Arc<Pool>>,
@@ -124,17 +121,12 @@ impl Mount {
     pub fn start(path: &Path, volumes: Arc<dyn Volumes>, options: Options) -> Result<Self, MountError> {
         let (point, session) = Mountpoint::mount(path)?;
         let directory = Arc::new(Directory::new(volumes, geteuid().as_raw(), getegid().as_raw()));
-        let mut mount = Self { directory: directory.clone(), point, pool: None };
+        let mut mount = Self { point, pool: None };
         session::begin(&session)?;
         let pool = Pool::start(directory, session, options.threads).map_err(MountError::Thread)?;
         mount.pool = Some(pool);
         mount.point.is_served();
         Ok(mount)
-    }
-
-    /// Who has which device open, in no promised order.
-    pub fn clients(&self) -> Vec<Client> {
-        self.directory.opens.clients()
     }
 
     /// Unmounts, even when files are open, and waits until the requests in flight are answered. Files that are open

@@ -5,17 +5,6 @@ use crate::dm::Errno;
 use arc_swap::ArcSwap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Who has a device open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Client {
-    /// The process that opened it; 0 when it is not in the server's pid namespace.
-    pub pid: u32,
-    /// The device's ([`VolumeInfo::identity`]).
-    pub identity: u64,
-    /// Whether it is open for writing.
-    pub writable: bool,
-}
-
 /// What is behind a handle.
 #[derive(Debug)]
 pub(super) enum Open {
@@ -28,7 +17,6 @@ pub(super) enum Open {
 #[derive(Debug)]
 pub(super) struct OpenDevice {
     pub(super) device: Arc<dyn BlockDevice>,
-    pub(super) client: Client,
 }
 
 /// The table of handles: every read and write looks into it and no lock is taken; opening and closing replace it.
@@ -68,20 +56,5 @@ impl Opens {
         }
         self.table.store(Arc::new(table));
         removed
-    }
-
-    /// Who has which device open.
-    pub(super) fn clients(&self) -> Vec<Client> {
-        let table = self.table.load();
-        let mut clients: Vec<Client> = table
-            .iter()
-            .flatten()
-            .filter_map(|open| match open.as_ref() {
-                Open::Device(open) => Some(open.client),
-                Open::Directory(_) => None,
-            })
-            .collect();
-        clients.sort_unstable();
-        clients
     }
 }

@@ -91,7 +91,9 @@ pub(super) struct Header {
     /// Names the request in its reply.
     pub(super) unique: u64,
     pub(super) node: u64,
-    /// Who asks; 0 when the process is not in this one's pid namespace.
+    /// As which user the request is made.
+    pub(super) uid: u32,
+    /// Which process asks: the number of its thread, and 0 when the process is not in this one's pid namespace.
     pub(super) pid: u32,
 }
 
@@ -136,8 +138,8 @@ impl Header {
     pub(super) fn parse(request: &[u8]) -> Result<(Self, Fields<'_>), Errno> {
         let mut fields = Fields::new(request);
         let (_length, opcode, unique, node) = (fields.u32()?, fields.u32()?, fields.u64()?, fields.u64()?);
-        let (_uid, _gid, pid, _extensions) = (fields.u32()?, fields.u32()?, fields.u32()?, fields.u32()?);
-        Ok((Self { opcode, unique, node, pid }, fields))
+        let (uid, _gid, pid, _extensions) = (fields.u32()?, fields.u32()?, fields.u32()?, fields.u32()?);
+        Ok((Self { opcode, unique, node, uid, pid }, fields))
     }
 }
 

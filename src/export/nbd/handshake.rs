@@ -7,7 +7,7 @@ use super::protocol::{
 };
 use super::socket::Socket;
 use super::status;
-use crate::block::{BlockDevice, VolumeInfo, Volumes};
+use crate::block::{BlockDevice, User, VolumeInfo, Volumes};
 use crate::dm::{Errno, Text};
 use std::io;
 use std::sync::Arc;
@@ -52,6 +52,8 @@ pub(super) enum Cover {
 pub(super) struct Handshake<'a> {
     pub(super) socket: &'a Socket,
     pub(super) volumes: &'a dyn Volumes,
+    /// Who the client is.
+    user: &'a User,
     pub(super) cover: Cover,
     deadline: Instant,
     no_zeroes: bool,
@@ -61,9 +63,9 @@ pub(super) struct Handshake<'a> {
 }
 
 impl<'a> Handshake<'a> {
-    pub(super) fn new(socket: &'a Socket, volumes: &'a dyn Volumes, cover: Cover) -> Self {
+    pub(super) fn new(socket: &'a Socket, volumes: &'a dyn Volumes, user: &'a User, cover: Cover) -> Self {
         let deadline = Instant::now() + PATIENCE;
-        Self { socket, volumes, cover, deadline, no_zeroes: false, structured: false, context: None }
+        Self { socket, volumes, user, cover, deadline, no_zeroes: false, structured: false, context: None }
     }
 
     /// Greets the client.
@@ -246,11 +248,12 @@ impl<'a> Handshake<'a> {
 
     /// Opens a device for work; a refusal is a kind of reply, and words.
     fn open(&self, volume: &VolumeInfo, asked: &Text) -> Result<Agreed, (u32, String)> {
-        let device = self.volumes.open(volume.identity, !volume.read_only).map_err(|fault| {
-            // It may have gone since it was found.
-            let kind = if fault.errno == Errno::ENXIO { opt::ERR_UNKNOWN } else { opt::ERR_POLICY };
-            (kind, fault.reason)
-        })?;
+        let device =
+            self.volumes.open(volume.identity, !volume.read_only, self.user.clone()).map_err(|fault| {
+                // It may have gone since it was found.
+                let kind = if fault.errno == Errno::ENXIO { opt::ERR_UNKNOWN } else { opt::ERR_POLICY };
+                (kind, fault.reason)
+            })?;
         Ok(Agreed::Work {
             device,
             name: volume.name.clone(),

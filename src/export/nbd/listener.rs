@@ -2,6 +2,7 @@
 
 use super::address::Address;
 use super::tls::Tls;
+use crate::block::Peer;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, bind, connect,
     getsockname, getsockopt, listen, setsockopt, socket, sockopt,
@@ -34,28 +35,6 @@ pub struct Listener {
 enum Listening {
     Unix(UnixListener),
     Tcp(TcpListener),
-}
-
-/// Who is at the other end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// A process of this machine, if it can be told which.
-    Unix {
-        /// Its number.
-        pid: Option<i32>,
-    },
-    /// An address.
-    Tcp(SocketAddr),
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unix { pid: Some(pid) } => write!(f, "process {pid}"),
-            Self::Unix { pid: None } => f.write_str("a process"),
-            Self::Tcp(address) => write!(f, "tcp:{address}"),
-        }
-    }
 }
 
 /// Why nothing listens at an address.
@@ -154,12 +133,14 @@ impl Listener {
         match &self.socket {
             Listening::Unix(socket) => {
                 let (client, _) = socket.accept()?;
-                let pid = getsockopt(&client, sockopt::PeerCredentials).ok().map(|peer| peer.pid());
-                Ok((client.into(), Peer::Unix { pid: pid.filter(|pid| *pid > 0) }))
+                let peer = getsockopt(&client, sockopt::PeerCredentials)?;
+                // 0 stands for what this process cannot see.
+                let pid = u32::try_from(peer.pid()).ok().filter(|pid| *pid > 0);
+                Ok((client.into(), Peer::Process { pid, uid: peer.uid() }))
             }
             Listening::Tcp(socket) => {
                 let (client, address) = socket.accept()?;
-                Ok((client.into(), Peer::Tcp(address)))
+                Ok((client.into(), Peer::Address(address)))
             }
         }
     }

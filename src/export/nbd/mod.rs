@@ -33,6 +33,6 @@ mod transmission;
 mod zeroing;
 
 pub use address::{Address, AddressError};
-pub use listener::{ListenError, Listener, Peer};
+pub use listener::{ListenError, Listener};
 pub use server::{ClientInfo, Options, Server};
 pub use tls::{Tls, TlsError};

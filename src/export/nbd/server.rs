@@ -1,13 +1,13 @@
 //! The server: a thread for each listener, and one for each client.
 
 use super::handshake::{Agreed, Cover, Handshake};
-use super::listener::{Listener, Peer};
+use super::listener::Listener;
 use super::pool::STACK;
 use super::session::Session;
 use super::socket::Socket;
 use super::tls::{Tls, pump};
 use super::transmission::Transmission;
-use crate::block::Volumes;
+use crate::block::{Peer, User, Via, Volumes};
 use crate::dm::Text;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::BTreeMap;
@@ -201,8 +201,9 @@ impl Shared {
         }
         clients.last += 1;
         let number = clients.last;
+        let user = User { via: Via::Nbd, peer: peer.clone() };
         clients.connected.insert(number, Client { peer, sockets: vec![socket], work: None });
-        Some(Presence { shared: self.clone(), number })
+        Some(Presence { shared: self.clone(), number, user })
     }
 }
 
@@ -210,6 +211,7 @@ impl Shared {
 struct Presence {
     shared: Arc<Shared>,
     number: u64,
+    user: User,
 }
 
 impl Drop for Presence {
@@ -223,7 +225,7 @@ impl Presence {
     fn serve(&self, socket: &Arc<Socket>, tls: Option<&Tls>) -> io::Result<()> {
         socket.set_prompt();
         let cover = if tls.is_some() { Cover::Wanted } else { Cover::None };
-        let mut handshake = Handshake::new(socket, self.shared.volumes.as_ref(), cover);
+        let mut handshake = Handshake::new(socket, self.shared.volumes.as_ref(), &self.user, cover);
         handshake.greet()?;
         match (handshake.negotiate()?, tls) {
             (Agreed::StartTls, Some(tls)) => self.serve_in_tls(socket, tls),
@@ -245,8 +247,8 @@ impl Presence {
                 || {
                     // Whatever ends it, the pump learns of it by the end of its socket.
                     let _ends = Ends(&served);
-                    let handshake =
-                        Handshake::new(&served, self.shared.volumes.as_ref(), Cover::On).negotiate();
+                    let volumes = self.shared.volumes.as_ref();
+                    let handshake = Handshake::new(&served, volumes, &self.user, Cover::On).negotiate();
                     handshake.and_then(|agreed| self.work(&served, agreed))
                 },
             )?;
