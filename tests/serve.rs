@@ -4,6 +4,8 @@
 
 #[path = "serve/commands.rs"]
 mod commands;
+#[path = "serve/faults.rs"]
+mod faults;
 #[path = "serve/holders.rs"]
 mod holders;
 #[path = "serve/lifetime.rs"]
@@ -14,6 +16,9 @@ mod memory;
 mod mirror;
 #[path = "serve/multipath.rs"]
 mod multipath;
+#[allow(dead_code, reason = "the tests of NBD itself use more of it")]
+#[path = "nbd/client.rs"]
+mod nbd_client;
 #[path = "cli/sandbox.rs"]
 mod sandbox;
 #[path = "serve/server.rs"]

@@ -12,15 +12,25 @@ mod commands;
 mod compare;
 mod data;
 mod failures;
+mod faults;
 mod files;
 mod guest;
+#[allow(dead_code, reason = "the tests of NBD itself use more of it")]
+#[path = "../nbd/client.rs"]
+mod nbd_client;
 mod options;
 mod pdev;
 mod replies;
 mod reports;
+#[allow(dead_code, reason = "a server is a part of it")]
+#[path = "../cli/sandbox.rs"]
+mod sandbox;
 mod script;
 mod secrets;
 mod sequences;
+#[allow(dead_code, reason = "the tests of serve itself use more of it")]
+#[path = "../serve/server.rs"]
+mod server;
 mod snapshot;
 mod stats;
 mod udev;

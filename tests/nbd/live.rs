@@ -78,6 +78,34 @@ fn a_table_swap_is_seen_and_a_suspended_device_holds_its_requests() {
 }
 
 #[test]
+fn a_slow_client_keeps_no_device_from_being_suspended() {
+    let (sandbox, server, socket) = served();
+    // One has sent a part of its data, another does not take its replies.
+    let mut writer = Client::work(&socket, "vol", true);
+    writer.say(&request(0, WRITE, 1, 0, 1 << 20, &[1; 100_000]));
+    let mut small = Client::work(&socket, "vol", true);
+    small.say(&request(0, WRITE, 1, 1 << 20, 4096, &[2; 1000]));
+    let mut reader = Client::work(&socket, "vol", true);
+    for cookie in 0..32 {
+        reader.ask(0, READ, cookie, cookie << 18, 1 << 18, b"");
+    }
+    thread::sleep(Duration::from_millis(100));
+    for _ in 0..3 {
+        sandbox.ok(&["suspend", "vol"]);
+        sandbox.ok(&["resume", "vol"]);
+    }
+    writer.say(&[1; (1 << 20) - 100_000]);
+    assert_eq!(writer.answer(|_| None), (1, Answer::Done));
+    small.say(&[2; 3096]);
+    assert_eq!(small.answer(|_| None), (1, Answer::Done));
+    for _ in 0..32 {
+        let (cookie, answer) = reader.answer(|cookie| Some((cookie << 18, 1 << 18)));
+        assert!(matches!(answer, Answer::Data(_)), "{cookie}: {answer:?}");
+    }
+    server.stop();
+}
+
+#[test]
 fn a_write_that_a_swap_overtakes_goes_where_the_next_table_sends_it() {
     let (sandbox, server, socket) = served();
     sandbox.ok(&["create", "path", "--table", "0 65536 linear other 0"]);
