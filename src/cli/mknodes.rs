@@ -9,7 +9,7 @@ use std::ffi::OsString;
 
 /// Make the nodes of devices that there are, and remove those of devices that there are not
 ///
-/// Devices of the mapper in userspace have no nodes.
+/// Devices of the mapper in userspace have no nodes; the directory of `serve --fuse` agrees with them at any time.
 #[derive(Args, Debug)]
 pub(super) struct Mknodes {
     /// The devices; without any, all

@@ -36,6 +36,9 @@ fn commands_are_seen_at_once() {
         assert_eq!(file.read_at(&mut [0; 9000], 0).unwrap(), 8192);
         mounted.sandbox.ok(&["rename", "vol", "new"]);
         assert_eq!(mounted.names(), ["new"]);
+        // It agrees with the devices before, and after.
+        assert_eq!(mounted.sandbox.ok(&["mknodes"]), "");
+        assert_eq!(mounted.names(), ["new"]);
         assert!(!mounted.file("vol").exists() && mounted.file("new").exists());
         assert_eq!(file.read_at(&mut [0; 9000], 0).unwrap(), 8192, "an open file follows its device");
         drop(file);

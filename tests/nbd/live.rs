@@ -155,6 +155,9 @@ fn a_read_that_fails_half_way_is_had_from_another_path() {
                 assert!(read == Answer::Data(wanted.to_vec()), "{length} bytes at {at}: {structured}");
             }
             assert!(sandbox.ok(&["status", "m"]).contains(" F "), "the path was not tried");
+            sandbox.ok(&["message", "m", "0", "reinstate_path", "/dev/mapper/half"]);
+            sandbox.ok(&["message", "m", "0", "switch_group", "1"]);
+            assert_eq!(client.call(0, CACHE, at, length, b""), Answer::Done);
         }
     }
     server.stop();

@@ -1,8 +1,9 @@
 //! A server's beginning and end.
 
+use crate::nbd_client::*;
 use crate::sandbox::Sandbox;
 use crate::server::{Server, eventually};
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
@@ -20,6 +21,42 @@ fn a_killed_server_stops_nobody() {
     let server = Server::start(&sandbox, &[]);
     assert_eq!(sandbox.ok(&["ls"]), "vol\t(240:0)\n");
     server.stop();
+}
+
+#[test]
+fn a_killed_server_leaves_its_places_to_the_next() {
+    let name = "a_killed_server_leaves_its_places_to_the_next";
+    if let Err(error) = File::options().read(true).write(true).open("/dev/fuse") {
+        assert!(std::env::var_os("CI").is_none(), "cannot run in CI: /dev/fuse: {error}");
+        eprintln!("SKIPPED {name}: /dev/fuse: {error}");
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.disk("disk", 1 << 20);
+    fs::create_dir(sandbox.path().join("mnt")).unwrap();
+    sandbox.ok(&["create", "vol", "--table", "0 2048 linear disk 0"]);
+    let (socket, file) = (sandbox.path().join("nbd.sock"), sandbox.path().join("mnt/vol"));
+    let mut tcp = "tcp:127.0.0.1:0".to_owned();
+    let mut clients = Vec::new();
+    for round in 0..3 {
+        let server = Server::start(&sandbox, &["--nbd", "unix:nbd.sock", "--nbd", &tcp, "--fuse", "mnt"]);
+        tcp = server.ready.split(", ").find_map(|place| place.strip_prefix("nbd tcp:")).unwrap().to_owned();
+        let remote = std::net::TcpStream::connect(&tcp).unwrap();
+        tcp.insert_str(0, "tcp:");
+        let mut client = Client::work(&socket, "vol", true);
+        assert_eq!(client.call(0, WRITE, 0, 1, &[round]), Answer::Done);
+        assert_eq!(fs::read(&file).unwrap()[0], round);
+        // With clients that are there, requests on their way, and a file that is open.
+        client.ask(0, WRITE, 1, 0, 1 << 20, &[9; 1000]);
+        clients.push((remote, client, File::open(&file).unwrap()));
+        server.end("-KILL");
+        assert!(socket.exists() && fs::metadata(&file).is_err());
+    }
+    let server = Server::start(&sandbox, &["--nbd", "unix:nbd.sock", "--nbd", &tcp, "--fuse", "mnt"]);
+    assert_eq!(Client::work(&socket, "vol", true).call(0, READ, 1000, 1, b""), Answer::Data(vec![0]));
+    drop(clients);
+    server.stop();
+    assert!(!socket.exists() && fs::read_dir(sandbox.path().join("mnt")).unwrap().count() == 0);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::protocol::{
 };
 use super::session::Session;
 use super::{status, zeroing};
-use crate::block::{Access, Extent};
+use crate::block::{AGAIN, Access, Extent};
 use crate::dm::{Bytes, Errno};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::libc::off_t;
@@ -94,7 +94,7 @@ fn cache(session: &Session, request: &Request) -> Result<(), Refusal> {
         return Ok(());
     }
     let (at, length) = (Bytes(request.offset), Bytes(request.length.into()));
-    session.device.extents(Access::Read, at, length, &mut |extent| {
+    let advised = session.device.extents(Access::Read, at, length, &mut |extent| {
         if let Extent::File { file, at, length } = extent {
             let offset = |bytes: Bytes| off_t::try_from(bytes.0).map_err(|_| Errno::EINVAL);
             // Advice: that it was not taken is no failure.
@@ -102,6 +102,10 @@ fn cache(session: &Session, request: &Request) -> Result<(), Refusal> {
                 posix_fadvise(file, offset(at)?, offset(length)?, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
         }
         Ok(())
-    })?;
-    Ok(())
+    });
+    match advised {
+        // A part of it failed on one of several ways to it: the read that follows takes another.
+        Err(AGAIN) => Ok(()),
+        advised => Ok(advised?),
+    }
 }
