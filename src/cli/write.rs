@@ -144,6 +144,6 @@ mod tests {
         data[2 * BLOCK] = 1;
         assert_eq!(first_run(&data, 0), (2 * BLOCK, true));
         assert_eq!(first_run(&data[2 * BLOCK..], 0), (BLOCK, false));
-        assert_eq!(first_run(&data[1..], 1), (3 * BLOCK - 1, false));
+        assert_eq!(first_run(&data[1..], 1), (BLOCK - 1, false));
     }
 }

@@ -70,6 +70,10 @@ fn a_table_swap_is_seen_and_a_suspended_device_holds_its_requests() {
     assert_eq!(client.answer(|_| None), (1, Answer::Done));
     assert_eq!(&std::fs::read(sandbox.path().join("other")).unwrap()[..4], b"held", "to the new table");
     assert_eq!(client.call(0, READ, 4096, 1, b""), Answer::Failed(22), "its size is the new table's");
+    // NBD_INFO_EXPORT, which who asks anew is told.
+    let size = [&[0, 0][..], &4096u64.to_be_bytes()].concat();
+    let replies = Client::greet(&socket).option(6, &[&name("vol")[..], &[0, 0]].concat());
+    assert!(replies.iter().any(|(kind, data)| *kind == 3 && data.starts_with(&size)), "{replies:?}");
     // One that is never resumed does not keep the server from ending.
     sandbox.ok(&["suspend", "vol"]);
     client.ask(0, READ, 2, 0, 4, b"");

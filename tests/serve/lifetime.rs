@@ -160,6 +160,35 @@ fn a_control_socket_can_be_handed_over() {
 }
 
 #[test]
+fn any_other_socket_that_is_handed_over_is_for_nbd() {
+    let sandbox = Sandbox::new();
+    sandbox.disk("disk", 1 << 20);
+    let path = sandbox.path().join("disks");
+    let server = Server::spawn(&mut activated(&sandbox, &path));
+    assert!(server.ready.ends_with(&format!("nbd unix:{}", path.display())), "{}", server.ready);
+    sandbox.ok(&["create", "vol", "--table", "0 8 linear disk 0"]);
+    assert_eq!(Client::work(&path, "vol", true).call(0, WRITE, 0, 4, b"here"), Answer::Done);
+    server.stop();
+    assert!(path.exists(), "it is whose who made it");
+}
+
+#[test]
+fn each_signal_that_ends_a_server_ends_it_well() {
+    let sandbox = Sandbox::new();
+    sandbox.disk("disk", 1 << 20);
+    sandbox.ok(&["create", "vol", "--table", "0 8 linear disk 0"]);
+    for signal in ["-TERM", "-INT"] {
+        let server = Server::start(&sandbox, &["--nbd", "unix:nbd.sock"]);
+        let mut client = Client::work(&sandbox.path().join("nbd.sock"), "vol", true);
+        assert_eq!(client.call(0, WRITE, 0, 4, &signal.as_bytes()[..4]), Answer::Done);
+        let (status, stderr) = server.end(signal);
+        assert!(status.success() && stderr.is_empty(), "{signal}: {status}: {stderr}");
+        assert!(client.is_over() && !sandbox.path().join("nbd.sock").exists());
+        assert!(fs::read(sandbox.path().join("disk")).unwrap().starts_with(&signal.as_bytes()[..4]));
+    }
+}
+
+#[test]
 fn a_control_socket_where_no_command_looks_is_refused() {
     let sandbox = Sandbox::new();
     let mut command = activated(&sandbox, &sandbox.path().join("control.sock"));
