@@ -23,6 +23,8 @@ mod sandbox;
 #[allow(dead_code, reason = "the tests of serve itself use more of it")]
 #[path = "serve/server.rs"]
 mod server;
+#[path = "nbd/through.rs"]
+mod through;
 #[path = "nbd/tls.rs"]
 mod tls;
 

@@ -34,6 +34,12 @@ pub trait BlockDevice: Debug + Send + Sync {
     /// Writes the data at position `at`.
     fn write_at(&self, data: &[u8], at: Bytes) -> Result<(), Errno>;
 
+    /// Writes the data at position `at`, to be on stable storage when this returns; what was written before may not be.
+    fn write_through(&self, data: &[u8], at: Bytes) -> Result<(), Errno> {
+        self.write_at(data, at)?;
+        self.flush()
+    }
+
     /// Says that the content of the range is no longer wanted; what is read there afterwards is not defined.
     fn discard(&self, at: Bytes, length: Bytes) -> Result<(), Errno>;
 

@@ -135,6 +135,10 @@ impl BlockDevice for Pdev {
         self.device().write_at(data, at)
     }
 
+    fn write_through(&self, data: &[u8], at: Bytes) -> Result<(), Errno> {
+        self.device().write_through(data, at)
+    }
+
     fn discard(&self, at: Bytes, length: Bytes) -> Result<(), Errno> {
         self.device().discard(at, length)
     }

@@ -7,7 +7,9 @@
 use super::gate::Gate;
 use super::live_table::LiveTable;
 use super::pieces::Piece;
-use crate::block::{AGAIN, Access, Allocation, BlockDevice, Extent, FlushFailure, FlushFailures, Visit};
+use crate::block::{
+    AGAIN, Access, Allocation, BlockDevice, Extent, FlushFailure, FlushFailures, Pdev, Visit,
+};
 use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors};
 use crate::target::{Ended, Events, Mapping, Operation};
 use arc_swap::ArcSwap;
@@ -256,6 +258,18 @@ impl BlockDevice for Live {
         self.walk(Operation::Write, at, data.len() as u64, |piece, done| {
             piece.write(data.get(piece.place(done)?).ok_or(Errno::EIO)?)
         })
+    }
+
+    fn write_through(&self, data: &[u8], at: Bytes) -> Result<(), Errno> {
+        let mut files: Vec<Arc<Pdev>> = Vec::new();
+        self.walk(Operation::Write, at, data.len() as u64, |piece, done| {
+            let file = piece.write_through(data.get(piece.place(done)?).ok_or(Errno::EIO)?)?;
+            let is_known = |file: &&Arc<Pdev>| files.iter().any(|known| Arc::ptr_eq(known, file));
+            files.extend(file.filter(|file| !is_known(file)).cloned());
+            Ok(())
+        })?;
+        // Each once, however many parts are on it.
+        files.iter().map(|file| file.flush()).fold(Ok(()), Result::and)
     }
 
     fn discard(&self, at: Bytes, length: Bytes) -> Result<(), Errno> {

@@ -1,9 +1,10 @@
 //! One part of a request, served by one mapping: moving its bytes.
 
-use crate::block::{AGAIN, Allocation, BlockDevice, Medium};
+use crate::block::{AGAIN, Allocation, BlockDevice, Medium, Pdev};
 use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors};
 use crate::target::{Ended, Mapping, Target};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A part of a request that one mapping serves.
 #[derive(Debug)]
@@ -93,12 +94,25 @@ impl Piece<'_> {
             Mapping::Zero { .. } => Ok(()),
             Mapping::Fail { errno, .. } => Err(errno),
             Mapping::Handle { .. } if self.is_whole() => self.target.write(self.sector, data),
-            Mapping::Handle { .. } => {
-                let mut sectors = self.sectors()?;
-                sectors.get_mut(self.within()?).ok_or(Errno::EIO)?.copy_from_slice(data);
-                self.target.write(self.sector, &sectors)
-            }
+            Mapping::Handle { .. } => self.target.write(self.sector, &self.sectors_with(data)?),
         }
+    }
+
+    /// Writes through what caches there are; gives the file that is to be flushed yet for that.
+    pub(super) fn write_through(&self, data: &[u8]) -> Result<Option<&Arc<Pdev>>, Errno> {
+        match self.mapping {
+            Mapping::Remap { pdev, sector, .. } if pdev.as_file().is_none() => {
+                pdev.write_through(data, self.position(sector)?)?;
+            }
+            Mapping::Remap { pdev, .. } => {
+                self.write(data)?;
+                return Ok(Some(pdev));
+            }
+            Mapping::Zero { .. } | Mapping::Fail { .. } => self.write(data)?,
+            Mapping::Handle { .. } if self.is_whole() => self.target.write_through(self.sector, data)?,
+            Mapping::Handle { .. } => self.target.write_through(self.sector, &self.sectors_with(data)?)?,
+        }
+        Ok(None)
     }
 
     pub(super) fn discard(&self) -> Result<(), Errno> {
@@ -149,6 +163,13 @@ impl Piece<'_> {
         let bytes = (self.skip + self.length).next_multiple_of(SECTOR_SIZE);
         let mut sectors = vec![0; usize::try_from(bytes).map_err(|_| Errno::EIO)?];
         self.target.read(self.sector, &mut sectors)?;
+        Ok(sectors)
+    }
+
+    /// The same with the part replaced.
+    fn sectors_with(&self, data: &[u8]) -> Result<Vec<u8>, Errno> {
+        let mut sectors = self.sectors()?;
+        sectors.get_mut(self.within()?).ok_or(Errno::EIO)?.copy_from_slice(data);
         Ok(sectors)
     }
 

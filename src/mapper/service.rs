@@ -48,8 +48,8 @@ impl Mapper {
                 table.lines.iter().for_each(|line| line.target.presuspend(false));
             }
             device.live.shut();
-            // What targets keep until a client flushes has no later. Nobody waits for the answer of one that fails it.
-            let _ = table.flush_asked();
+            // What targets keep until a client flushes has no later.
+            table.lines.iter().for_each(|line| line.target.leave());
             let kept = if device.suspended { Ok(()) } else { postsuspend(&table) };
             if let Err(errno) = device.live.flush_held().and(kept) {
                 failed.push((device.name.clone(), Fault::new(errno, format!("cannot flush it: {errno}"))));

@@ -26,6 +26,12 @@ impl Volume {
         self.on_close = Some(Box::new(then));
         self
     }
+
+    /// The result, or the failed flush that the client was not told of yet.
+    fn and_news(&self, result: Result<(), Errno>) -> Result<(), Errno> {
+        let before = self.told.news(self.live.flush_failure());
+        result.and(before.map_or(Ok(()), Err))
+    }
 }
 
 impl Drop for Volume {
@@ -64,6 +70,12 @@ impl BlockDevice for Volume {
         self.live.write_at(data, at)
     }
 
+    /// Fails also for a flush before it that another client was told of.
+    fn write_through(&self, data: &[u8], at: Bytes) -> Result<(), Errno> {
+        let written = self.live.write_through(data, at);
+        self.and_news(written)
+    }
+
     fn discard(&self, at: Bytes, length: Bytes) -> Result<(), Errno> {
         self.live.discard(at, length)
     }
@@ -83,8 +95,7 @@ impl BlockDevice for Volume {
     /// Flushes, and fails for this flush or for one before it that another client was told of.
     fn flush(&self) -> Result<(), Errno> {
         let flushed = self.live.flush();
-        let before = self.told.news(self.live.flush_failure());
-        flushed.and(before.map_or(Ok(()), Err))
+        self.and_news(flushed)
     }
 
     fn flush_failure(&self) -> Option<FlushFailure> {

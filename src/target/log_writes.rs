@@ -1,7 +1,8 @@
 //! `log-writes`: every write goes to one device as it is, and with its data into a log on another.
 //!
 //! The log has what was written in the order in which it reached stable storage: writes are kept back until a client
-//! flushes, and logged then, before the flush itself. What is still kept back when the table goes away is logged then.
+//! flushes, and logged then, before the flush itself; one that is itself to be on stable storage when it ends is logged at
+//! once. What is still kept back when the table, or the process, goes away is logged then.
 
 use super::{Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::{BlockDevice, Pdev};
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 mod log;
 
-use log::{DISCARD, Entry, FLUSH, Log};
+use log::{DISCARD, Entry, FLUSH, FUA, Log};
 
 /// The most sectors of one entry: what one bio of the kernel has at most, 256 pages.
 const MAX_ENTRY: u64 = 2048;
@@ -22,6 +23,8 @@ struct LogWrites {
     start: Sectors,
     length: Sectors,
     log: Mutex<Log>,
+    /// Whether entries come in this process that the saved state hears of late.
+    serves: bool,
 }
 
 // In the kernel's order, so that what is wrong twice has its errno. Further words are no fault to it.
@@ -29,8 +32,8 @@ fn init(init: &mut Init<'_>) -> Result<Box<dyn Target>, Fault> {
     init.at_least(2)?;
     let (pdev, log_pdev) = (init.pdev(0)?, init.pdev(1)?);
     let log = Log::new(log_pdev.clone(), pdev.block_size(), init.memory);
-    let (start, length) = (init.start, init.length);
-    Ok(Box::new(LogWrites { pdev, log_pdev, start, length, log: Mutex::new(log) }))
+    let Init { start, length, serves, .. } = *init;
+    Ok(Box::new(LogWrites { pdev, log_pdev, start, length, log: Mutex::new(log), serves }))
 }
 
 impl LogWrites {
@@ -61,10 +64,15 @@ impl LogWrites {
 
     /// Keeps a finished write for the log, whatever came of it, as the kernel does.
     fn keep(&self, sector: Sectors, data: Vec<u8>) -> Result<(), Errno> {
+        let entry = self.entry(0, sector, data)?;
+        self.log().keep(entry);
+        Ok(())
+    }
+
+    fn entry(&self, flags: u64, sector: Sectors, data: Vec<u8>) -> Result<Entry, Errno> {
         let (sector, data) = self.whole_blocks(sector, data)?;
         let sectors = Sectors(data.len() as u64 / SECTOR_SIZE);
-        self.log().keep(Entry { flags: 0, sector, sectors, data });
-        Ok(())
+        Ok(Entry { flags, sector, sectors, data })
     }
 }
 
@@ -118,6 +126,20 @@ impl Target for LogWrites {
         self.log().memory()
     }
 
+    fn resume(&self) -> Result<(), Fault> {
+        self.log().set_open(self.serves);
+        Ok(())
+    }
+
+    fn postsuspend(&self) -> Result<(), Errno> {
+        self.log().set_open(false);
+        Ok(())
+    }
+
+    fn leave(&self) {
+        self.log().release();
+    }
+
     fn retire(&self) {
         self.log().end();
     }
@@ -126,6 +148,14 @@ impl Target for LogWrites {
         let sector = self.place(sector)?;
         let written = self.pdev.write_at(data, sector.to_bytes().ok_or(Errno::EIO)?);
         written.and(self.keep(sector, data.to_vec()))
+    }
+
+    fn write_through(&self, sector: Sectors, data: &[u8]) -> Result<(), Errno> {
+        let sector = self.place(sector)?;
+        let written = self.pdev.write_through(data, sector.to_bytes().ok_or(Errno::EIO)?);
+        let entry = self.entry(FUA, sector, data.to_vec())?;
+        self.log().through(&entry);
+        written
     }
 
     fn discard(&self, sector: Sectors, length: Sectors) -> Result<(), Errno> {
@@ -152,7 +182,8 @@ pub(super) static TARGET: TargetType = TargetType {
     usage: "DEVICE LOG-DEVICE",
     help: "Maps to DEVICE, from the same sector on, and logs on LOG-DEVICE what is written, discarded and flushed, with the \
            data, so that replay-log can bring a disk to any point of it. The message mark TEXT puts a mark into the log; \
-           the last mark is dm-log-writes-end. A new table begins a new log.",
+           the last mark is dm-log-writes-end. A new table begins a new log, and so does the end of a server that was \
+           killed: replay the log before it runs again.",
     example: "0 2097152 log-writes /dev/sdb /dev/sdc",
     init,
 };

@@ -16,7 +16,7 @@ pub use init::Init;
 pub use mapping::{Ended, Mapping, Operation, Used};
 pub use shared::Shared;
 
-use crate::block::Pdev;
+use crate::block::{BlockDevice, Pdev};
 use crate::dm::{Bytes, Errno, Fault, Sectors, Text, Version};
 use std::fmt::Debug;
 
@@ -181,6 +181,9 @@ pub trait Target: Debug + Send + Sync {
         Text::new()
     }
 
+    /// The process ends, and the table lives on: brings what the process alone holds to its devices. By default nothing.
+    fn leave(&self) {}
+
     /// Its table is gone for good: the device is removed, or the table was replaced or cleared. A process that merely
     /// ends does not say so. By default nothing.
     fn retire(&self) {}
@@ -199,6 +202,15 @@ pub trait Target: Debug + Send + Sync {
     /// Writes the data, whole sectors, from `sector` on: required of who answers [`Mapping::Handle`] to a write.
     fn write(&self, _sector: Sectors, _data: &[u8]) -> Result<(), Errno> {
         Err(Errno::EIO)
+    }
+
+    /// The same, to be on stable storage when it returns, though no client has asked for a flush (the kernel's FUA). By
+    /// default a write, and a flush of what is under the target.
+    fn write_through(&self, sector: Sectors, data: &[u8]) -> Result<(), Errno> {
+        self.write(sector, data)?;
+        self.flush()?;
+        let flushed = if self.flushes() { Vec::new() } else { self.pdevs() };
+        flushed.iter().try_for_each(|used| used.pdev.flush())
     }
 
     /// Drops what the range holds: required of who answers [`Mapping::Handle`] to a discard.

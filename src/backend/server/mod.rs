@@ -67,6 +67,11 @@ impl Server {
         })?;
         let mut mapper = state.load()?;
         let broken = mapper.serve();
+        if mapper.is_changed() {
+            // Before any I/O: what a target must remember of a server that is killed is that it served.
+            state.save(&mapper)?;
+            mapper.saved();
+        }
         let listener = Listener::new(state.socket_path(), inherited)?;
         // Whoever has the turn next finds the server.
         drop(turn);

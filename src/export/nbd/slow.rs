@@ -54,10 +54,13 @@ fn read(session: &Session, request: &Request) -> Vec<u8> {
 }
 
 fn write(session: &Session, request: &Request, data: &[u8]) -> Result<(), Refusal> {
-    if !data.is_empty() {
-        session.device.write_at(data, Bytes(request.offset))?;
+    let at = Bytes(request.offset);
+    match (data.is_empty(), request.has(FLAG_FUA)) {
+        (true, _) => return if_asked_flush(session, request),
+        (false, true) => session.device.write_through(data, at)?,
+        (false, false) => session.device.write_at(data, at)?,
     }
-    if_asked_flush(session, request)
+    Ok(())
 }
 
 fn flush(session: &Session) -> Result<(), Refusal> {

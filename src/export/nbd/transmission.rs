@@ -179,7 +179,13 @@ impl<'a> Transmission<'a> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let data = self.inbox.bytes().get(..count).unwrap_or_default();
-        match cached::write(self.session.device.as_ref(), data, request.offset) {
+        let done = if request.has(FLAG_FUA) {
+            // It waits for the disk.
+            Progress::MayWait
+        } else {
+            cached::write(self.session.device.as_ref(), data, request.offset)
+        };
+        match done {
             Progress::Done(result) => {
                 self.inbox.consume(count);
                 self.written(request, result)
@@ -192,12 +198,8 @@ impl<'a> Transmission<'a> {
         }
     }
 
-    /// Answers a write, once it is on stable storage if that was asked for.
     fn written(&mut self, request: Request, result: Result<(), Errno>) -> io::Result<()> {
         match result {
-            Ok(()) if request.has(FLAG_FUA) => {
-                self.pool.submit(Request { command: Command::Flush, ..request }, Vec::new())
-            }
             Ok(()) => self.reply(&done_reply(request.cookie)),
             Err(errno) => self.refuse(&request, errno.into()),
         }
@@ -206,8 +208,8 @@ impl<'a> Transmission<'a> {
     fn write_bulk(&mut self, request: Request) -> io::Result<()> {
         let device = self.session.device.clone();
         match bulk::is_movable(device.as_ref(), request.offset, request.length) {
-            Ok(true) => {}
-            Ok(false) => {
+            Ok(true) if !request.has(FLAG_FUA) => {}
+            Ok(_) => {
                 let data = self.take(request.bytes())?;
                 return self.pool.submit(request, data);
             }

@@ -7,8 +7,9 @@
 //! its data     as many blocks as it has sectors; none for a discard, a flush or a mark
 //! ```
 //!
-//! Numbers are little-endian; entries count in blocks of the logged device. The head is written only where a mark is, so
-//! that it never tells of more than there is. Source: struct log_write_super and log_write_entry, and
+//! Numbers are little-endian; entries count in blocks of the logged device. The head is written only where a mark or a write
+//! through the disk's cache (FUA) is, so that it never tells of more than there is. Flag 16, metadata, the kernel has from
+//! its file systems alone; nobody here can say so of a write. Source: struct log_write_super and log_write_entry, and
 //! `log_writes_kthread`, in the kernel's drivers/md/dm-log-writes.c.
 
 use crate::block::{BlockDevice, Pdev};
@@ -16,6 +17,7 @@ use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors, Text};
 use std::sync::Arc;
 
 pub(super) const FLUSH: u64 = 1;
+pub(super) const FUA: u64 = 1 << 1;
 pub(super) const DISCARD: u64 = 1 << 2;
 const MARK: u64 = 1 << 3;
 
@@ -46,10 +48,18 @@ pub(super) struct Log {
     enabled: bool,
     /// Finished writes that no flush was asked for yet.
     kept: Vec<Entry>,
+    /// Entries may come that no saved memory tells of.
+    is_open: bool,
 }
 
+/// Says in a memory that the log went on behind it.
+const OPEN: &str = "open";
+const DISABLED: &str = "disabled";
+
 impl Log {
-    /// A log that goes on where `memory` says, or a new one. Nothing is written yet.
+    /// A log that goes on where `memory` says, or a new one. Nothing is written yet. A memory that was written while the log
+    /// went on, as that of a server which was killed, cannot say where it ends: a new log, as the kernel begins one with
+    /// each table, after a crash too.
     pub(super) fn new(pdev: Arc<Pdev>, block: Bytes, memory: &Text) -> Self {
         let block = block.0.max(SECTOR_SIZE);
         let mut log = Self {
@@ -59,20 +69,30 @@ impl Log {
             next: Sectors(block / SECTOR_SIZE),
             enabled: true,
             kept: Vec::new(),
+            is_open: false,
         };
         let memory = memory.to_string();
         let words: Vec<&str> = memory.split(' ').collect();
         if let [entries, next, rest @ ..] = words.as_slice()
             && let (Ok(entries), Ok(next)) = (entries.parse(), next.parse())
+            && !rest.contains(&OPEN)
         {
-            (log.entries, log.next, log.enabled) = (entries, Sectors(next), rest.is_empty());
+            (log.entries, log.next, log.enabled) = (entries, Sectors(next), !rest.contains(&DISABLED));
         }
         log
     }
 
+    /// Says whether entries may come from now on that no saved memory tells of.
+    pub(super) fn set_open(&mut self, is_open: bool) {
+        self.is_open = is_open;
+    }
+
     /// What [`Log::new`] goes on from.
     pub(super) fn memory(&self) -> Text {
-        format!("{} {}{}", self.entries, self.next, if self.enabled { "" } else { " disabled" }).into()
+        let mut words = vec![self.entries.to_string(), self.next.to_string()];
+        words.extend((!self.enabled).then(|| DISABLED.to_owned()));
+        words.extend(self.is_open.then(|| OPEN.to_owned()));
+        words.join(" ").into()
     }
 
     pub(super) fn status(&self) -> String {
@@ -95,6 +115,17 @@ impl Log {
         }
     }
 
+    /// Logs a write that went through the disk's cache, before what is kept.
+    pub(super) fn through(&mut self, entry: &Entry) {
+        self.put(entry);
+    }
+
+    /// Logs what was kept.
+    pub(super) fn release(&mut self) {
+        let kept = std::mem::take(&mut self.kept);
+        kept.iter().for_each(|entry| self.put(entry));
+    }
+
     /// Puts a mark into the log, before what is kept.
     pub(super) fn mark(&mut self, text: &[u8]) {
         // The kernel's room for it, which leaves one for the byte that ends its string.
@@ -105,8 +136,7 @@ impl Log {
 
     /// Logs what was kept, and the last mark.
     pub(super) fn end(&mut self) {
-        let kept = std::mem::take(&mut self.kept);
-        kept.iter().for_each(|entry| self.put(entry));
+        self.release();
         self.mark(LAST_MARK);
     }
 
@@ -137,15 +167,15 @@ impl Log {
         let numbers = [in_blocks(entry.sector), in_blocks(entry.sectors), entry.flags, mark.len() as u64]
             .map(u64::to_le_bytes);
         self.write_block(at, &[numbers.as_flattened(), mark].concat())?;
-        if is_mark {
-            let head = [MAGIC, VERSION, self.entries, self.block].map(u64::to_le_bytes);
-            return self.write_block(Sectors::ZERO, head.as_flattened());
+        if !is_mark && !entry.data.is_empty() {
+            let behind = at.to_bytes().and_then(|at| at.0.checked_add(self.block)).ok_or(Errno::EIO)?;
+            self.pdev.write_at(&entry.data, Bytes(behind))?;
         }
-        if entry.data.is_empty() {
+        if entry.flags & (MARK | FUA) == 0 {
             return Ok(());
         }
-        let behind = at.to_bytes().and_then(|at| at.0.checked_add(self.block)).ok_or(Errno::EIO)?;
-        self.pdev.write_at(&entry.data, Bytes(behind))
+        let head = [MAGIC, VERSION, self.entries, self.block].map(u64::to_le_bytes);
+        self.write_block(Sectors::ZERO, head.as_flattened())
     }
 
     /// Writes one block, with zeros behind the content.
@@ -225,6 +255,32 @@ mod tests {
         let (mut still, _) = log(&directory, 64, "2 6 disabled");
         still.flush(flush());
         assert_eq!(still.status(), "2 5 logging_disabled");
+    }
+
+    #[test]
+    fn a_write_through_the_cache_is_logged_at_once_and_told_by_the_head() {
+        let directory = TempDir::new().unwrap();
+        let (mut log, path) = log(&directory, 64, "");
+        log.keep(written(7, 0xaa));
+        log.through(&Entry { flags: FUA, ..written(1, 0xbb) });
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!((numbers(&bytes, 0), numbers(&bytes, 1)), ([MAGIC, 1, 1, 512], [1, 2, FUA, 0]));
+        assert!(bytes[2 * 512..4 * 512].iter().all(|byte| *byte == 0xbb));
+        log.release();
+        let bytes = std::fs::read(path).unwrap();
+        assert_eq!((numbers(&bytes, 0), numbers(&bytes, 4)), ([MAGIC, 1, 1, 512], [7, 2, 0, 0]));
+    }
+
+    #[test]
+    fn a_log_that_went_on_behind_its_memory_begins_anew() {
+        let directory = TempDir::new().unwrap();
+        let (mut log, _) = log(&directory, 64, "4 7");
+        log.set_open(true);
+        assert_eq!(log.memory(), "4 7 open");
+        let (anew, _) = self::log(&directory, 64, "4 7 open");
+        assert_eq!((anew.status(), anew.memory()), ("0 0".into(), "0 1".into()));
+        let (anew, _) = self::log(&directory, 64, "4 7 disabled open");
+        assert_eq!(anew.status(), "0 0");
     }
 
     #[test]

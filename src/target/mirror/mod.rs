@@ -149,6 +149,10 @@ impl Target for Mirror {
         self.set.write(sector, &|pdev, at| pdev.write_at(data, at))
     }
 
+    fn write_through(&self, sector: Sectors, data: &[u8]) -> Result<(), Errno> {
+        self.set.write(sector, &|pdev, at| pdev.write_through(data, at))
+    }
+
     fn discard(&self, sector: Sectors, length: Sectors) -> Result<(), Errno> {
         self.set.discard(sector, Bytes(length.0 * SECTOR_SIZE))
     }

@@ -272,6 +272,11 @@ impl Target for Multipath {
         self.try_paths(Bytes(data.len() as u64), |pdev| pdev.write_at(data, at))
     }
 
+    fn write_through(&self, sector: Sectors, data: &[u8]) -> Result<(), Errno> {
+        let at = sector.to_bytes().ok_or(Errno::EIO)?;
+        self.try_paths(Bytes(data.len() as u64), |pdev| pdev.write_through(data, at))
+    }
+
     fn discard(&self, sector: Sectors, length: Sectors) -> Result<(), Errno> {
         let (at, length) = sector.to_bytes().zip(length.to_bytes()).ok_or(Errno::EIO)?;
         self.try_paths(length, |pdev| pdev.discard(at, length))
