@@ -45,6 +45,11 @@ impl Mapper {
     pub(super) fn suspend(&mut self, request: &Request) -> Result<Outcome, Fault> {
         let name = self.find(&request.device)?;
         let serves = self.serves;
+        let device = self.device(&DeviceId::by_name(name.clone()))?;
+        if !device.suspended && device.slots.active.as_ref().is_some_and(|table| !table.memory.is_empty()) {
+            // So that its targets learn of it and the next command's know. Without its disks there is nothing to be flushed.
+            let _ = self.activate(&name);
+        }
         let device = self.device_mut(&DeviceId::by_name(name.clone()))?;
         if !device.suspended {
             let flush = !request.flags.contains(Flags::NOFLUSH);

@@ -172,3 +172,54 @@ fn log_writes() {
     assert_eq!(marks, ["fsync", "dm-log-writes-end"]);
     assert!(replayed == read(sandbox.path().join("a")).unwrap());
 }
+
+/// What a kernel's multipath learns for as long as its table lives is kept from command to command.
+#[test]
+fn a_multipaths_paths_are_remembered() {
+    let sandbox = sandbox();
+    for (path, disk) in [("one", "a"), ("two", "b")] {
+        sandbox.ok(&["create", path, "--table", &format!("0 4096 linear {disk} 0")]);
+    }
+    let table =
+        "0 4096 multipath 0 0 2 1 round-robin 0 1 0 /dev/mapper/one round-robin 0 1 0 /dev/mapper/two";
+    sandbox.ok(&["create", "m", "--table", table]);
+    let message = |words: &str| {
+        sandbox.ok(&[&["message", "m", "0"][..], &words.split(' ').collect::<Vec<_>>()].concat())
+    };
+    let status = || sandbox.ok(&["status", "m"]).replace("240:0", "one").replace("240:1", "two");
+    let write = |byte: u8| sandbox.run_with(&["write", "m"], &[byte; 512]).succeeded;
+    assert!(status().contains(" multipath 2 1 0 0 2 1 E 0 1 0 one A 0 E 0 1 0 two A 0"), "{}", status());
+    assert!(write(1));
+    assert_eq!(
+        (read(sandbox.path().join("a")).unwrap()[0], read(sandbox.path().join("b")).unwrap()[0]),
+        (1, 0)
+    );
+    message("fail_path /dev/mapper/one");
+    assert!(write(2));
+    assert_eq!(
+        (read(sandbox.path().join("a")).unwrap()[0], read(sandbox.path().join("b")).unwrap()[0]),
+        (1, 2)
+    );
+    assert!(status().contains(" multipath 2 0 0 0 2 2 E 0 1 0 one F 1 A 0 1 0 two A 0"), "{}", status());
+    message("fail_path /dev/mapper/two");
+    assert!(!write(3), "no path is left");
+    message("queue_if_no_path");
+    assert!(sandbox.ok(&["table", "m"]).contains(" multipath 1 queue_if_no_path 0 2 "));
+    message("fail_if_no_path");
+    assert!(sandbox.ok(&["table", "m"]).contains(" multipath 0 0 2 "));
+    message("reinstate_path /dev/mapper/two");
+    message("reinstate_path /dev/mapper/one");
+    message("disable_group 2");
+    message("switch_group 1");
+    sandbox.ok(&["suspend", "m"]);
+    let refused = sandbox.fails(&["message", "m", "0", "switch_group", "2"]);
+    assert!(refused.contains("the device is suspended"), "{refused}");
+    sandbox.ok(&["resume", "m"]);
+    assert!(write(4));
+    assert_eq!(read(sandbox.path().join("a")).unwrap()[0], 4);
+    assert!(sandbox.ok(&["info", "m"]).contains("Event number:      6\n"));
+    // Another table has learned nothing yet.
+    sandbox.ok(&["load", "m", "--table", table]);
+    sandbox.ok(&["resume", "m"]);
+    assert!(status().contains(" multipath 2 1 0 0 2 1 E 0 1 0 one A 0 E 0 1 0 two A 0"), "{}", status());
+}

@@ -2,6 +2,8 @@
 //!
 //! Source: `choose_pgpath`, `fail_path`, `reinstate_path` and below in the kernel's drivers/md/dm-mpath.c.
 
+mod memory;
+
 use super::selector::{Load, Selector};
 use crate::block::Pdev;
 use std::sync::Arc;

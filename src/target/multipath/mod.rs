@@ -40,10 +40,12 @@ struct Multipath {
 
 fn init(init: &mut Init<'_>) -> Result<Box<dyn Target>, Fault> {
     let Arguments { features, groups, first, loads } = Arguments::read(init)?;
-    let paths = groups.iter().flat_map(|group| &group.paths);
+    let pdevs = groups.iter().flat_map(|group| &group.paths).map(|path| Arc::clone(&path.pdev)).collect();
+    let mut groups = Groups::new(groups, first, features.queue_if_no_path, features.handler.is_some());
+    groups.remember(init.memory);
     Ok(Box::new(Multipath {
-        pdevs: paths.map(|path| Arc::clone(&path.pdev)).collect(),
-        groups: Mutex::new(Groups::new(groups, first, features.queue_if_no_path, features.handler.is_some())),
+        pdevs,
+        groups: Mutex::new(groups),
         features,
         length: init.length,
         changed: Condvar::new(),
@@ -247,6 +249,10 @@ impl Target for Multipath {
     fn resume(&self) -> Result<(), Fault> {
         self.groups().resume();
         Ok(())
+    }
+
+    fn memory(&self) -> Text {
+        self.groups().memory()
     }
 
     fn flushes(&self) -> bool {

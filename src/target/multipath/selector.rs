@@ -147,6 +147,16 @@ impl Selector {
         self.valid.insert(at, path);
     }
 
+    /// The paths that work, in the order in which they are looked at.
+    pub(super) fn order(&self) -> &[usize] {
+        &self.valid
+    }
+
+    /// Says which paths work, and in which order they are looked at.
+    pub(super) fn set_order(&mut self, order: Vec<usize>) {
+        self.valid = order;
+    }
+
     /// A path's words in a table, each with a blank behind it.
     pub(super) fn params(&self, path: usize) -> String {
         let Some(place) = self.places.get(path) else { return String::new() };
