@@ -4,6 +4,7 @@
 //! Those are made together, told that they are at work, and only then does any I/O, or any work of their own, begin.
 
 use super::Mapper;
+use super::device::Device;
 use super::live_table::LiveTable;
 use super::pdevs::Pdevs;
 use super::suspend::{begin_work, restore_targets};
@@ -66,25 +67,64 @@ impl Mapper {
         over.map(|device| device.name.clone()).collect()
     }
 
-    /// Makes a table's targets where those that they work together with are at work.
+    /// Makes a table's targets where those that they work together with are at work; those of a new one also where others
+    /// wait in inactive slots.
     pub(super) fn build_among_others(
         &self,
         device: &Text,
         lines: &[Line],
         read_only: bool,
-        memory: &[Text],
+        memory: Option<&[Text]>,
     ) -> Result<(LiveTable, Vec<DeviceNumber>, Pdevs), Fault> {
-        let making = Making { read_only, restores: false, memory };
+        let making = Making { read_only, restores: false, memory: memory.unwrap_or_default() };
         let built = self.build(device, lines, making)?;
-        let others = self.unmade(&built.0.upcalls());
-        if others.is_empty() {
+        let upcalls = built.0.upcalls();
+        let others = self.unmade(&upcalls);
+        let waiting = if memory.is_none() { self.unmade_inactive(&upcalls) } else { Vec::new() };
+        if others.is_empty() && waiting.is_empty() {
             return Ok(built);
         }
         drop(built);
         for other in others {
             self.activate(&other).map_err(|fault| of_device(fault, &other, device))?;
         }
+        // One that cannot be made now waits for nothing.
+        let _waiting: Vec<_> = waiting.iter().map(|other| self.build_inactive(other)).collect();
         self.build(device, lines, making)
+    }
+
+    /// The devices whose inactive tables stand on those disks and are not made, which a server has from their load on.
+    fn unmade_inactive(&self, disks: &[DeviceNumber]) -> Vec<Text> {
+        let stands = |deps: &[DeviceNumber]| deps.iter().any(|dev| disks.contains(dev));
+        let waits = |device: &&Device| {
+            device.loaded.is_none() && device.slots.inactive.as_ref().is_some_and(|table| stands(&table.deps))
+        };
+        let devices = self.devices.values().filter(|_| !self.serves).filter(waits);
+        devices.map(|device| device.name.clone()).collect()
+    }
+
+    /// Makes the targets of a device's inactive table; `None` when it has none.
+    pub(super) fn build_inactive(&self, name: &Text) -> Result<Option<LiveTable>, Fault> {
+        let Some(table) = self.devices.get(name).and_then(|device| device.slots.inactive.as_ref()) else {
+            return Ok(None);
+        };
+        let memory = Some(table.memory.as_slice());
+        let (live, _, _) = self.build_among_others(name, &table.table.lines, table.read_only, memory)?;
+        Ok(Some(live))
+    }
+
+    /// Makes those of all inactive tables that others count on, as if they were loaded in this process.
+    pub(super) fn build_all_inactive(&mut self) {
+        let names: Vec<Text> = self.devices.keys().cloned().collect();
+        for name in names {
+            // Whose disks are not there is made when it is resumed, or refused then.
+            let Ok(Some(live)) = self.build_inactive(&name) else { continue };
+            if let Some(device) = self.devices.get_mut(&name)
+                && device.loaded.is_none()
+            {
+                device.loaded = Some(Arc::new(live)).filter(|table| !table.upcalls().is_empty());
+            }
+        }
     }
 
     /// Has a server make all targets before their I/O comes; a command makes those that it needs.

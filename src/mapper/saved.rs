@@ -174,7 +174,10 @@ fn save_device(device: &Device) -> SavedDevice {
         was_loaded: device.was_loaded,
         geometry: [cylinders, heads, sectors, start],
         active: device.slots.active.as_ref().map(|table| save_table(table, &device.memory())),
-        inactive: device.slots.inactive.as_ref().map(|table| save_table(table, &table.memory)),
+        inactive: device.slots.inactive.as_ref().map(|table| match &device.loaded {
+            Some(loaded) => save_table(table, &loaded.memory()),
+            None => save_table(table, &table.memory),
+        }),
     }
 }
 

@@ -10,7 +10,9 @@ impl Mapper {
     pub fn serve(&mut self) -> Vec<(Text, Fault)> {
         self.serves = true;
         let activated = self.devices.keys().map(|name| (name, self.activate(name)));
-        activated.filter_map(|(name, outcome)| Some((name.clone(), outcome.err()?))).collect()
+        let broken = activated.filter_map(|(name, outcome)| Some((name.clone(), outcome.err()?))).collect();
+        self.build_all_inactive();
+        broken
     }
 
     /// Whether a device waits to be removed when it is closed.

@@ -124,7 +124,7 @@ impl Mapper {
         let built = match &device.loaded {
             Some(loaded) => Ok(loaded.clone()),
             None => self
-                .build_among_others(name, &table.table.lines, table.read_only, &table.memory)
+                .build_among_others(name, &table.table.lines, table.read_only, Some(&table.memory))
                 .map(|(live, _, _)| Arc::new(live)),
         };
         let device = self.device_mut(&id)?;

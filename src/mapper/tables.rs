@@ -31,7 +31,7 @@ impl Mapper {
     pub(super) fn load(&mut self, request: &Request, table: &Table) -> Result<Reply, Fault> {
         let name = self.find(&request.device)?;
         let read_only = request.flags.contains(Flags::READONLY);
-        let (live, deps, pdevs) = self.build_among_others(&name, &table.lines, read_only, &[])?;
+        let (live, deps, pdevs) = self.build_among_others(&name, &table.lines, read_only, None)?;
         let device = self.device_mut(&DeviceId::by_name(name.clone()))?;
         if !device.was_loaded {
             live.check_limits(&table.lines)?;
@@ -177,6 +177,9 @@ impl Mapper {
         }
         if slot == Slot::Inactive {
             made.clone_from(&device.loaded);
+        }
+        if let (None, Slot::Inactive) = (&made, slot) {
+            made = self.build_inactive(&device.name)?.map(Arc::new);
         }
         match made {
             Some(made) => Ok(made),

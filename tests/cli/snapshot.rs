@@ -84,3 +84,27 @@ fn a_sparse_device_of_ten_terabytes() {
     assert!(!ran.succeeded && ran.stderr.contains("Input/output error"), "{ran:?}");
     assert_eq!(sandbox.ok(&["status", "sparse1"]), format!("0 {sectors} snapshot Invalid\n"));
 }
+
+/// The kernel's rule: two tables on one store, only where one hands it over to the other. Which ones wait in inactive slots each
+/// command finds in the state.
+#[test]
+fn a_store_has_one_snapshot_also_between_commands() {
+    let sandbox = volume();
+    sandbox.ok(&["create", "other", "--notable"]);
+    let table = LAYOUT[2].1;
+    // To take over from the one at work, which one may.
+    sandbox.ok(&["load", "other", "--table", table]);
+    assert_eq!(sandbox.ok(&["table", "--inactive", "other"]), "0 2097152 snapshot 240:0 240:1 P 0\n");
+    assert_eq!(sandbox.ok(&["status", "--inactive", "other"]), "0 2097152 snapshot 0/204800 0\n");
+    for device in ["other", "volumeGroup-snap", "volumeGroup-base"] {
+        let refused = sandbox.fails(&["load", device, "--table", table]);
+        assert!(
+            refused.contains("waits to take it over") && refused.contains("Invalid argument"),
+            "{refused}"
+        );
+    }
+    sandbox.ok(&["clear", "other"]);
+    sandbox.ok(&["load", "volumeGroup-snap", "--table", table]);
+    let refused = sandbox.fails(&["load", "other", "--table", table]);
+    assert!(refused.contains("waits to take it over"), "{refused}");
+}

@@ -96,6 +96,7 @@ impl Snapshot {
             lost: AtomicBool::new(false),
             merge_failed: AtomicBool::new(false),
         });
+        member.remember(init.memory);
         origin.add(&member);
         let (start, length) = (init.start.0, init.length);
         Ok(Self { member, origin, start, length, store, zeroes_cow, passes_down })

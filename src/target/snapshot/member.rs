@@ -13,6 +13,9 @@ use std::sync::{Arc, Weak};
 /// How many sectors are copied and told of at once, at most, if a chunk has not more.
 const BATCH: u64 = 2048;
 
+const LOST: &str = "lost";
+const OVERFLOWED: &str = "overflowed";
+
 /// One target's hold on a snapshot.
 #[derive(Debug)]
 pub(super) struct Member {
@@ -66,6 +69,24 @@ impl Member {
         }
         let usage = self.core.usage();
         format!("{}/{} {}", usage.allocated, self.cow.sectors(), usage.metadata).into()
+    }
+
+    /// What the store does not tell: the words `lost` and `overflowed`. A merge that failed is tried anew by the next process.
+    pub(super) fn memory(&self) -> Text {
+        let words = [(LOST, self.lost.load(Ordering::SeqCst)), (OVERFLOWED, self.core.is_overflowed())];
+        let words: Vec<&str> = words.iter().filter(|(_, is_so)| *is_so).map(|(word, _)| *word).collect();
+        words.join(" ").into()
+    }
+
+    /// Takes that over from another process.
+    pub(super) fn remember(&self, memory: &Text) {
+        for word in memory.words() {
+            if word == LOST {
+                self.lost.store(true, Ordering::SeqCst);
+            } else if word == OVERFLOWED {
+                self.core.overflow();
+            }
+        }
     }
 
     /// Gives the snapshot up: an event, the first time.

@@ -192,6 +192,10 @@ impl Target for Merging {
         self.snapshot.pdevs()
     }
 
+    fn memory(&self) -> Text {
+        self.work.member.memory()
+    }
+
     fn upcall(&self) -> Option<&Pdev> {
         Some(&self.work.member.origin)
     }

@@ -70,6 +70,10 @@ impl Target for Reading {
         self.0.pdevs()
     }
 
+    fn memory(&self) -> Text {
+        self.0.member.memory()
+    }
+
     fn upcall(&self) -> Option<&Pdev> {
         Some(&self.0.member.origin)
     }
