@@ -1,5 +1,7 @@
 //! The server is killed at random instants while snapshots and merges are at work; what was flushed is there afterwards,
-//! what was not is there or is not, sector by sector, and nothing else ever is.
+//! what was not is there or is not, sector by sector, and nothing else ever is. `tests/serve/mirror.rs` does the same with a
+//! mirror: `cargo test --test killed --test serve kill` plays all three, each with 100 kills, under CI and elsewhere;
+//! `RDMSETUP_KILLS=N` makes it N.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::cast_possible_truncation, reason = "the devices here are small")]
 #![allow(clippy::print_stderr, reason = "a failure can be played again")]

@@ -17,7 +17,11 @@ use std::time::Duration;
 const TABLE: &str = "0 8192 mirror disk 2 log.img 64 2 a.img 0 b.img 0";
 const SIZE: usize = 8192 * 512;
 const BLOCK: usize = 4096;
-const KILLS: u64 = 100;
+
+/// How often the server is killed; a variable, as in `tests/killed.rs`, for a longer run.
+fn kills() -> u64 {
+    std::env::var("RDMSETUP_KILLS").map_or(100, |count| count.parse().unwrap())
+}
 
 /// What a block may hold: what was in it when it was flushed last, and what was written since.
 #[derive(Default)]
@@ -67,7 +71,7 @@ fn a_server_killed_a_hundred_times_loses_nothing_and_leaves_the_legs_alike() {
     let mut promise = Promise(values.into_iter().map(|value| vec![value]).enumerate().collect());
     sandbox.ok(&["create", "m", "--table", TABLE]);
     let mut resynchronized = 0;
-    for round in 0..KILLS {
+    for round in 0..kills() {
         let leg = File::options().write(true).open(sandbox.path().join("b.img")).unwrap();
         let log = File::options().read(true).write(true).open(sandbox.path().join("log.img")).unwrap();
         if round % 3 == 0 {
@@ -104,7 +108,7 @@ fn a_server_killed_a_hundred_times_loses_nothing_and_leaves_the_legs_alike() {
             *values = vec![value];
         }
     }
-    assert!(resynchronized > KILLS / 4, "{resynchronized} kills only left anything to do");
+    assert!(resynchronized > kills() / 4, "{resynchronized} kills only left anything to do");
 }
 
 #[test]
@@ -128,4 +132,46 @@ fn a_leg_that_fails_is_told_of_and_the_other_goes_on() {
     assert_ne!(sandbox.ok(&["info", "-c", "--noheadings", "-o", "events", "m"]), events);
     assert_eq!(sandbox.run(&["read", "m", "--start", "8", "--length", "1"]).stdout, [7; 512]);
     server.stop();
+}
+
+/// `sync` and `nosync` say how a table's log begins. A table that goes on in another process has begun it.
+#[test]
+fn the_log_of_a_killed_server_is_believed_whatever_the_table_says_of_a_new_one() {
+    for sync in ["sync", "nosync"] {
+        let sandbox = Sandbox::new();
+        ["a.img", "b.img"].iter().for_each(|leg| sandbox.disk(leg, SIZE as u64));
+        sandbox.disk("log.img", 65536);
+        let server = Server::start(&sandbox, &[]);
+        sandbox.ok(&[
+            "create",
+            "m",
+            "--table",
+            &TABLE.replace("2 log.img 64", &format!("3 log.img 64 {sync}")),
+        ]);
+        let in_sync = || sandbox.ok(&["status", "m"]).contains(" 128/128 1 AA ");
+        eventually("the legs are in sync", in_sync);
+        let events = sandbox.ok(&["info", "-c", "--noheadings", "-o", "events", "m"]);
+        assert!(sandbox.run_with(&["write", "m"], &[7; 512]).succeeded);
+        server.end("-KILL");
+        // As if the write had not come to the second leg; and what no log knows of.
+        let leg = File::options().write(true).open(sandbox.path().join("b.img")).unwrap();
+        leg.write_all_at(&[0; 512], 0).unwrap();
+        leg.write_all_at(&[9; 512], 64 * 512).unwrap();
+        let server = Server::start(&sandbox, &[]);
+        eventually("the legs are in sync", in_sync);
+        let told = sandbox.ok(&["info", "-c", "--noheadings", "-o", "events", "m"]);
+        server.stop();
+        let b = fs::read(sandbox.path().join("b.img")).unwrap();
+        assert_eq!(
+            (b[0], b[64 * 512]),
+            (7, 9),
+            "{sync}: what the log calls dirty is copied, and nothing else"
+        );
+        assert_ne!(events, told, "{sync}: the end of the copying is told of");
+        // Nothing was left to do then, and nothing is told.
+        let server = Server::start(&sandbox, &[]);
+        eventually("the legs are in sync", in_sync);
+        assert_eq!(sandbox.ok(&["info", "-c", "--noheadings", "-o", "events", "m"]), told, "{sync}");
+        server.stop();
+    }
 }

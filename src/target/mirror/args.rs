@@ -110,7 +110,7 @@ fn log_of(init: &Init<'_>, at: usize, given: u32, device: Option<Arc<Pdev>>) -> 
             return Err(init.refuse(2, &wrong));
         }
     }
-    Ok(Log::new(sync, region, regions, device, init.events.clone()))
+    Ok(Log::new(sync, region, regions, device, init.events.clone(), init.restores))
 }
 
 fn read_legs(init: &mut Init<'_>, at: &mut usize) -> Result<Legs, Fault> {

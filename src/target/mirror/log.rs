@@ -42,6 +42,9 @@ pub(super) struct Log {
     /// A bit a region: the legs are alike, or become so when writes that are under way have ended.
     synced: Box<[AtomicU8]>,
     state: Mutex<State>,
+    /// The next load takes what the disk has, whatever `sync` says: the table was at work in another process, which had
+    /// begun the log as `sync` says.
+    goes_on: AtomicBool,
     /// Held while the disk is written: whoever has it next finds what others marked before on the disk.
     writing: Mutex<()>,
     events: Weak<dyn Events>,
@@ -87,10 +90,13 @@ impl Log {
         regions: u32,
         pdev: Option<Arc<Pdev>>,
         events: Weak<dyn Events>,
+        restores: bool,
     ) -> Self {
         let bytes = bitset_bytes(regions);
-        let fill = if sync == Sync::Skip { u8::MAX } else { 0 };
-        let synced = if sync == Sync::Skip { u64::from(regions) } else { 0 };
+        let goes_on = restores && pdev.is_some();
+        let skips = sync == Sync::Skip && !goes_on;
+        let fill = if skips { u8::MAX } else { 0 };
+        let synced = if skips { u64::from(regions) } else { 0 };
         let clean = if pdev.is_some() { vec![u8::MAX; bytes] } else { Vec::new() };
         let disk = pdev.map(|pdev| Disk {
             pdev,
@@ -104,6 +110,7 @@ impl Log {
             disk,
             synced: (0..bytes).map(|_| AtomicU8::new(fill)).collect(),
             state: Mutex::new(State { synced, clean, ..State::default() }),
+            goes_on: AtomicBool::new(goes_on),
             writing: Mutex::new(()),
             events,
         }
@@ -267,7 +274,8 @@ impl Log {
     /// understands.
     fn known(&self, header: [u8; HEADER]) -> (u32, Option<u32>) {
         let [m0, m1, m2, m3, v0, v1, v2, v3, regions @ ..] = header;
-        if self.sync != Sync::Default || u32::from_le_bytes([m0, m1, m2, m3]) != MAGIC {
+        let goes_on = self.goes_on.swap(false, Ordering::SeqCst);
+        if (self.sync != Sync::Default && !goes_on) || u32::from_le_bytes([m0, m1, m2, m3]) != MAGIC {
             return (VERSION, Some(0));
         }
         match u32::from_le_bytes([v0, v1, v2, v3]) {

@@ -34,9 +34,13 @@ struct Mirror {
     has_log: AtomicBool,
 }
 
+/// The memory of a mirror whose regions were in sync, so that the next process does not tell so again.
+const TOLD: &str = "in sync";
+
 fn init(init: &mut Init<'_>) -> Result<Box<dyn Target>, Fault> {
     let Arguments { log, legs, features } = Arguments::read(init)?;
-    let set = Set::new(legs, log, features, init.length, init.serves, init.events.clone());
+    let was_told = init.memory == TOLD;
+    let set = Set::new(legs, log, features, init.length, init.serves, init.events.clone(), was_told);
     Ok(Box::new(Mirror { set: Arc::new(set), worker: Worker::default(), has_log: AtomicBool::new(false) }))
 }
 
@@ -130,6 +134,10 @@ impl Target for Mirror {
         }
         self.set.note_sync();
         Ok(())
+    }
+
+    fn memory(&self) -> Text {
+        if self.set.is_told() { TOLD.into() } else { Text::new() }
     }
 
     fn flush(&self) -> Result<(), Errno> {

@@ -145,6 +145,7 @@ fn copy_chunk(set: &Set, source: usize, at: Sectors, length: Bytes, buffer: &mut
 /// What comes of it. Where errors are not handled a region counts as in sync all the same, as in the kernel, but its log
 /// does not call it clean.
 fn finish(set: &Set, region: u32, copied: bool) {
+    set.forget_told();
     let mut flow = set.flow();
     let cancelled = flow.regions.is_cancelled();
     set.log.set_synced(region, !cancelled && (copied || !set.features.handle_errors));

@@ -32,6 +32,8 @@ pub(super) struct Set {
     changed: Condvar,
     /// All regions were in sync, and no write has failed on a leg since.
     in_sync: AtomicBool,
+    /// They were in another process, which told so, and nothing was copied in this one.
+    was_told: AtomicBool,
     log_failed: AtomicBool,
     flush_lost: AtomicBool,
     events: Weak<dyn Events>,
@@ -59,6 +61,7 @@ impl Set {
         length: Sectors,
         serves: bool,
         events: Weak<dyn Events>,
+        was_told: bool,
     ) -> Self {
         let in_sync = log.synced_count() == u64::from(log.regions());
         Self {
@@ -70,6 +73,7 @@ impl Set {
             flow: Mutex::default(),
             changed: Condvar::new(),
             in_sync: AtomicBool::new(in_sync),
+            was_told: AtomicBool::new(was_told),
             log_failed: AtomicBool::new(false),
             flush_lost: AtomicBool::new(false),
             events,
@@ -130,13 +134,23 @@ impl Set {
         }
     }
 
+    /// Whether all regions were in sync, and that was told, and no write has failed on a leg since.
+    pub(super) fn is_told(&self) -> bool {
+        self.in_sync.load(Ordering::SeqCst) || self.was_told.load(Ordering::SeqCst)
+    }
+
+    /// A region was not in sync when this process began, or is no more.
+    pub(super) fn forget_told(&self) {
+        self.was_told.store(false, Ordering::SeqCst);
+    }
+
     /// Once all regions are in sync that is an event, and failures are forgotten.
     pub(super) fn note_sync(&self) {
         if self.log.synced_count() == u64::from(self.log.regions())
             && !self.in_sync.swap(true, Ordering::SeqCst)
         {
             self.legs.forgive();
-            if self.serves {
+            if !self.was_told.swap(false, Ordering::SeqCst) {
                 self.signal();
             }
         }
@@ -240,6 +254,7 @@ impl Set {
         let mut flow = self.flow();
         if !log_failed {
             self.in_sync.store(false, Ordering::SeqCst);
+            self.forget_told();
             match region {
                 Some(region) => {
                     self.log.set_synced(region, false);
