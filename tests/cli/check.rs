@@ -151,3 +151,71 @@ fn the_json_document_has_each_fault_with_its_place() {
     let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
     assert_eq!((&document["ok"], document["tables"][0]["sectors"].as_u64()), (&Value::Bool(true), Some(8)));
 }
+
+/// A line of each type's arguments, and which of them may be any word.
+const WORDS: &[(&str, &str, &[usize])] = &[
+    ("linear", "a 0", &[]),
+    ("striped", "2 8 a 0 b 32", &[]),
+    ("unstriped", "2 8 1 a 0", &[]),
+    ("switch", "2 8 0 a 0 b 8", &[]),
+    ("delay", "a 0 5", &[]),
+    ("delay", "a 0 5 b 8 10", &[]),
+    ("delay", "a 0 5 b 8 10 c 16 15", &[]),
+    ("flakey", "a 0 1 2", &[]),
+    ("flakey", "a 0 1 2 1 drop_writes", &[]),
+    ("flakey", "a 0 1 2 6 error_writes corrupt_bio_byte 32 r 1 0", &[]),
+    ("dust", "a 8 512", &[]),
+    ("log-writes", "a b", &[]),
+    ("mirror", "core 1 8 2 a 0 b 0", &[]),
+    ("mirror", "core 2 8 nosync 3 a 0 b 0 c 0 1 handle_errors", &[]),
+    ("mirror", "disk 3 c 8 sync 2 a 0 b 100 2 handle_errors keep_log", &[]),
+    ("multipath", "0 0 1 1 queue-length 0 2 1 a 1 b 1", &[]),
+    // A hardware handler is the kernel's; here there is none, and its name is kept.
+    ("multipath", "3 queue_if_no_path pg_init_retries 5 1 alua 1 1 round-robin 0 1 1 a 1", &[5]),
+    ("multipath", "2 queue_mode bio 0 2 1 round-robin 0 1 1 a 1 service-time 0 1 2 b 1 7", &[]),
+    ("multipath", "4 pg_init_delay_msecs 5 queue_mode mq 0 1 1 round-robin 0 1 0 a", &[]),
+    ("snapshot-origin", "a", &[]),
+    ("snapshot", "a b P 8", &[]),
+    ("snapshot", "a b N 8 2 discard_zeroes_cow discard_passdown_origin", &[]),
+    ("snapshot-merge", "a b PO 8", &[]),
+    ("zero", "", &[]),
+    ("error", "any words", &[0, 1]),
+];
+
+/// Each word of each is spoilt in turn, one is left out, and one is too many.
+#[test]
+fn a_bad_argument_is_told_of_where_it_stands_whatever_the_target() {
+    let sandbox = Sandbox::new();
+    ["a", "b", "c"].iter().for_each(|disk| sandbox.disk(disk, 1 << 20));
+    let column_told = |table: &str| {
+        let ran = sandbox.run(&["check", "--table", table]);
+        let stderr = ran.stderr;
+        let place = stderr.split_once("line 1, column ").and_then(|(_, rest)| rest.split_once(": "));
+        place.map(|(column, reason)| (column.parse::<usize>().unwrap(), reason.to_owned()))
+    };
+    let mut faults = Vec::new();
+    for target in rdmsetup::target::TARGETS {
+        assert!(WORDS.iter().any(|(name, ..)| *name == target.name), "{} has no line here", target.name);
+    }
+    for (target, arguments, free) in WORDS {
+        let good = format!("0 64 {target} {arguments}").trim_end().to_owned();
+        assert_eq!(column_told(&good), None, "{good}");
+        let words: Vec<&str> = good.split(' ').collect();
+        let column = |index: usize| words[..index].iter().map(|word| word.len() + 1).sum::<usize>() + 1;
+        let mut expect = |spoilt: &str, wanted: usize| match column_told(spoilt) {
+            Some((column, reason)) if column == wanted && reason.starts_with(target) => {}
+            other => faults.push(format!("{spoilt:?}: {other:?}, not column {wanted}")),
+        };
+        for index in (3..words.len()).filter(|index| !free.contains(&(index - 3))) {
+            let is_number = words[index].bytes().all(|byte| byte.is_ascii_digit());
+            for wrong in ["?!", "99999999999999999999"] {
+                if wrong == "?!" || is_number {
+                    let mut spoilt = words.clone();
+                    spoilt[index] = wrong;
+                    expect(&spoilt.join(" "), column(index));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} differ:\n{}", faults.len(), faults.join("\n"));
+}

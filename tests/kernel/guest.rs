@@ -66,6 +66,8 @@ pub(crate) fn run_with(name: &str, options: &[&str], programs: &[&str], body: im
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    // What it tells of itself is for the host's reader too.
+    stderr.lines().filter(|line| line.starts_with(&format!("{name}: "))).for_each(|line| eprintln!("{line}"));
     assert!(output.status.success(), "in the guest ({}):\n{stdout}\n{stderr}", output.status);
     // A name that matches no test would succeed too.
     assert!(stdout.contains("1 passed"), "the guest ran no test named {name}:\n{stdout}\n{stderr}");

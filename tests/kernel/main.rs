@@ -15,6 +15,7 @@ mod failures;
 mod faults;
 mod files;
 mod guest;
+mod guide;
 #[allow(dead_code, reason = "the tests of NBD itself use more of it")]
 #[path = "../nbd/client.rs"]
 mod nbd_client;

@@ -1,4 +1,5 @@
-//! What one driver left is continued by the other, and what one refuses so does the other: mirrors and multipaths.
+//! What one driver left is continued by the other, and what one refuses so does the other: mirrors, multipaths, the log of
+//! log-writes.
 
 use super::sides::{KernelSide, MapperSide, Side};
 use super::{DISK_SECTORS, Device, Rng};
@@ -6,7 +7,7 @@ use crate::guest::{self, DISK_A, DISK_B};
 use crate::replies::ask;
 use rdmsetup::backend::Kernel;
 use rdmsetup::block::BlockDevice;
-use rdmsetup::dm::{Bytes, Command, DeviceId, Flags, Reply, Request, SourceTable};
+use rdmsetup::dm::{Bytes, Command, DeviceId, Flags, Reply, Request, Sectors, SourceTable};
 use rdmsetup::mapper::{self, Mapper, Outcome};
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -78,6 +79,44 @@ fn a_mirrors_log_is_continued_by_the_other_driver() {
             assert!(after[1][SECOND + 5 * REGION..][..REGION].iter().all(|&byte| byte == 0x22));
             assert_eq!(after[0][LOG + 1024..LOG + 1032], [0xff, 0x7f, 0, 0, 0, 0, 0, 0]);
             assert!(after[0][..LEG] == disks[0][..LEG], "the first leg is as it was");
+        }
+    });
+}
+
+/// No driver reads a log: each begins a new one over whatever is there, so that the same was written whoever was first and
+/// whoever came then, and what is behind its end is the first one's.
+#[test]
+fn a_log_of_writes_is_begun_anew_over_the_other_drivers() {
+    guest::run("sequences::crossing::a_log_of_writes_is_begun_anew_over_the_other_drivers", || {
+        let devices = [Device::new("vol", "0 400 log-writes A B")];
+        let play = |driver: bool, mut disks: [Vec<u8>; 2], writes: u64| {
+            let mut side = side(driver, &disks);
+            side.make(&devices);
+            let mut rng = Rng(writes);
+            for count in 0..writes {
+                let (at, data) = (rng.below(300), rng.bytes(2048));
+                if count % 3 == 0 {
+                    side.write_through(0, at, &data).unwrap();
+                } else {
+                    side.write(0, at, &data).unwrap();
+                }
+            }
+            side.discard(0, 8, 8).unwrap();
+            let mark = Command::TargetMsg { sector: Sectors(0), message: "mark here".into() };
+            side.ask(&Request::new(DeviceId::by_name("vol"), mark)).unwrap();
+            side.flush(0).unwrap();
+            disks = side.end();
+            disks
+        };
+        let disks = [0, 1].map(|_| vec![0; usize::try_from(DISK_SECTORS * 512).unwrap()]);
+        let ends: Vec<_> = [(true, true), (true, false), (false, true), (false, false)]
+            .map(|(first, second)| play(second, play(first, disks.clone(), 20), 7))
+            .to_vec();
+        assert_eq!(ends[0][1][..8], *b"rhswfsj\0");
+        // Seven writes, three of them through the cache and with a flush; a discard, the mark, a flush, the last mark.
+        assert_eq!(ends[0][1][16..24], 14u64.to_le_bytes());
+        for (who, end) in ["kernel, mapper", "mapper, kernel", "mapper, mapper"].iter().zip(&ends[1..]) {
+            assert!(end == &ends[0], "{who}: not what the kernel alone leaves");
         }
     });
 }

@@ -26,6 +26,10 @@ impl Kind for LogWrites {
         vec![small, Device::new("vol", Self::table(rng))]
     }
 
+    fn writes_through(&self) -> bool {
+        true
+    }
+
     fn reload(&self, rng: &mut Rng, device: &Device) -> String {
         if device.name == "vol" { Self::table(rng) } else { device.table.clone() }
     }

@@ -62,11 +62,6 @@ impl Kind for Multipath {
         ]
     }
 
-    /// Which paths failed is not kept between processes yet.
-    fn restarts(&self) -> bool {
-        false
-    }
-
     fn reload(&self, rng: &mut Rng, device: &Device) -> String {
         let is_bio = device.table.to_ascii_lowercase().contains("bio");
         if device.name == "vol" { Self::table(rng, is_bio) } else { device.table.clone() }

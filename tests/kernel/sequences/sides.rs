@@ -1,6 +1,6 @@
 //! The two that are compared: the kernel over its disks, and the mapper in this process over files.
 
-use super::{DISK_SECTORS, Device, Kind, Rng, Step};
+use super::{DISK_SECTORS, Device, Events, Kind, Rng, Step};
 use crate::guest::{self, DISK_A, DISK_B};
 use crate::replies::ask;
 use nix::fcntl::{FallocateFlags, OFlag, fallocate};
@@ -26,6 +26,16 @@ pub(crate) type Given = Result<Vec<u8>, Errno>;
 /// The files that are the mapper's disks.
 const FILES: [&str; 2] = ["/tmp/sequences-a", "/tmp/sequences-b"];
 
+/// All that one of the two says of the devices.
+#[derive(Debug, Default)]
+pub(crate) struct Looked {
+    pub(crate) said: String,
+    /// Whether none has work to do.
+    pub(crate) is_settled: bool,
+    /// How many events each device has had.
+    pub(crate) events: Vec<u32>,
+}
+
 /// One of the two.
 pub(crate) trait Side {
     fn ask(&mut self, request: &Request) -> Result<Reply, Errno>;
@@ -50,6 +60,9 @@ pub(crate) trait Side {
 
     fn read(&mut self, device: usize, at: u64, length: u64) -> Given;
     fn write(&mut self, device: usize, at: u64, data: &[u8]) -> Result<(), Errno>;
+
+    /// A write through the disk's cache, and then a flush.
+    fn write_through(&mut self, device: usize, at: u64, data: &[u8]) -> Result<(), Errno>;
     fn discard(&mut self, device: usize, at: u64, length: u64) -> Result<(), Errno>;
     fn zero(&mut self, device: usize, at: u64, length: u64) -> Result<(), Errno>;
     fn flush(&mut self, device: usize) -> Result<(), Errno>;
@@ -88,6 +101,10 @@ pub(crate) trait Side {
             Step::Write { device, at, length, fill } => {
                 let data = Rng(*fill).bytes(usize::try_from(length * 512).unwrap());
                 return self.write(*device, *at, &data).map(nothing);
+            }
+            Step::WriteThrough { device, at, length, fill } => {
+                let data = Rng(*fill).bytes(usize::try_from(length * 512).unwrap());
+                return self.write_through(*device, *at, &data).map(nothing);
             }
             Step::Discard { device, at, length } => return self.discard(*device, *at, *length).map(nothing),
             Step::Zero { device, at, length } => return self.zero(*device, *at, *length).map(nothing),
@@ -136,18 +153,21 @@ pub(crate) trait Side {
     }
 
     /// All that is said of the devices.
-    ///
-    /// And whether none has work to do.
-    fn look(&mut self, kind: &dyn Kind) -> (String, bool) {
-        let (mut said, mut is_settled) = (String::new(), true);
+    fn look(&mut self, kind: &dyn Kind) -> Looked {
+        let mut looked = Looked { is_settled: true, ..Looked::default() };
         for name in self.names().clone() {
             let state = self.ask(&Request::new(DeviceId::by_name(name), Command::DevStatus)).unwrap();
             let flags = state.flags.without(Flags::UEVENT_GENERATED);
             let (open, lines) = (state.open_count, state.target_count);
-            let events = if kind.counts_events() { state.event_nr } else { state.event_nr.min(1) };
+            looked.events.push(state.event_nr);
+            let events = match kind.events() {
+                Events::Counted => state.event_nr,
+                Events::Any => state.event_nr.min(1),
+                Events::About => 0,
+            };
             let is_suspended = flags.contains(Flags::SUSPEND);
             let state = format!("{name}: {flags:?}, opened {open}, events {events}, lines {lines}");
-            writeln!(said, "  {}", kind.comparable(state)).unwrap();
+            writeln!(looked.said, "  {}", kind.comparable(state)).unwrap();
             let table = Flags::STATUS_TABLE;
             let asked =
                 [Flags::NONE, table, Flags::QUERY_INACTIVE_TABLE, Flags::QUERY_INACTIVE_TABLE | table];
@@ -156,13 +176,14 @@ pub(crate) trait Side {
                 let reply = self.ask(&status.with_flags(flags | self.paths())).unwrap();
                 for line in reply.lines() {
                     let params = self.shown(&line.params.to_string());
-                    is_settled &= flags != Flags::NONE || is_suspended || kind.is_settled(&params);
+                    looked.is_settled &= flags != Flags::NONE || is_suspended || kind.is_settled(&params);
                     let params = if flags.contains(table) { params } else { kind.comparable(params) };
-                    writeln!(said, "    {} {} {} {params}", line.start, line.length, line.target).unwrap();
+                    writeln!(looked.said, "    {} {} {} {params}", line.start, line.length, line.target)
+                        .unwrap();
                 }
             }
         }
-        (said, is_settled)
+        looked
     }
 
     fn is_suspended(&mut self, device: usize) -> bool {
@@ -290,6 +311,12 @@ impl Side for KernelSide {
         write(&self.nodes[device], data, at * 512).map_err(|error| errno(&error))
     }
 
+    fn write_through(&mut self, device: usize, at: u64, data: &[u8]) -> Result<(), Errno> {
+        let flags = (OFlag::O_DIRECT | OFlag::O_DSYNC).bits();
+        let node = OpenOptions::new().write(true).custom_flags(flags).open(format!("/dev/dm-{device}"));
+        write(&node.unwrap(), data, at * 512).map_err(|error| errno(&error))
+    }
+
     fn discard(&mut self, device: usize, at: u64, length: u64) -> Result<(), Errno> {
         blockdev::discard(self.nodes[device].as_fd(), at * 512, length * 512).map_err(|error| errno(&error))
     }
@@ -385,6 +412,11 @@ impl Side for MapperSide {
         self.volumes[device].write_at(data, Bytes(at * 512))
     }
 
+    fn write_through(&mut self, device: usize, at: u64, data: &[u8]) -> Result<(), Errno> {
+        let volume = &self.volumes[device];
+        volume.write_through(data, Bytes(at * 512)).and_then(|()| volume.flush())
+    }
+
     fn discard(&mut self, device: usize, at: u64, length: u64) -> Result<(), Errno> {
         self.volumes[device].discard(Bytes(at * 512), Bytes(length * 512))
     }
@@ -416,6 +448,7 @@ impl Side for MapperSide {
     fn restart(&mut self) -> Given {
         let flushed: Vec<_> = self.volumes.iter().map(|volume| volume.flush()).collect();
         self.volumes.clear();
+        self.mapper.retire();
         let saved = State::parse(&self.mapper.state().to_bytes()).unwrap();
         self.mapper = Mapper::restore(&saved).unwrap();
         self.mapper.serve();

@@ -24,6 +24,8 @@ struct Snapshots {
     merges: bool,
     /// Whether snapshots may have the discard features.
     discards: bool,
+    /// Whether a snapshot's store may be transient, which is lost with its process.
+    transient: bool,
 }
 
 impl Snapshots {
@@ -47,9 +49,8 @@ fn store(device: &Device) -> &str {
 }
 
 impl Kind for Snapshots {
-    /// What a transient store holds is lost with its process.
     fn restarts(&self) -> bool {
-        false
+        !self.transient
     }
 
     fn devices(&self, rng: &mut Rng) -> Vec<Device> {
@@ -58,7 +59,7 @@ impl Kind for Snapshots {
             let sectors = if rng.chance(1, 2) { most } else { rng.within(40, most) };
             devices.push(Device::below(name, format!("0 {sectors} linear B {start}")));
         }
-        let stores = if self.merges { ["P", "P", "PO"] } else { ["P", "PO", "N"] };
+        let stores = if self.transient { ["P", "PO", "N"] } else { ["P", "P", "PO"] };
         for ((name, cow), store) in [("s1", "cow1"), ("s2", "cow2"), ("s3", "cow3")].iter().zip(stores) {
             devices.push(Device::new(name, self.snapshot(rng, cow, store)));
         }
@@ -112,18 +113,24 @@ impl Kind for Snapshots {
 
 #[test]
 fn snapshots_of_random_sequences_are_the_kernels() {
-    let kind = Snapshots { merges: false, discards: false };
+    let kind = Snapshots { merges: false, discards: false, transient: true };
     run("sequences::snapshot::snapshots_of_random_sequences_are_the_kernels", &kind);
 }
 
 #[test]
+fn stores_on_disks_go_from_process_to_process() {
+    let kind = Snapshots { merges: false, discards: false, transient: false };
+    run("sequences::snapshot::stores_on_disks_go_from_process_to_process", &kind);
+}
+
+#[test]
 fn discards_of_snapshots_do_what_the_kernels_do() {
-    let kind = Snapshots { merges: false, discards: true };
+    let kind = Snapshots { merges: false, discards: true, transient: true };
     run("sequences::snapshot::discards_of_snapshots_do_what_the_kernels_do", &kind);
 }
 
 #[test]
 fn merges_in_random_sequences_are_the_kernels() {
-    let kind = Snapshots { merges: true, discards: false };
+    let kind = Snapshots { merges: true, discards: false, transient: false };
     run("sequences::snapshot::merges_in_random_sequences_are_the_kernels", &kind);
 }

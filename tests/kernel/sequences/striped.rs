@@ -1,6 +1,6 @@
 //! `striped`, over the disks and over another device.
 
-use super::{Device, Kind, Rng, run};
+use super::{Device, Events, Kind, Rng, run};
 
 struct Striped;
 
@@ -21,9 +21,8 @@ impl Kind for Striped {
         vec![Device::new("low", low), Device::new("vol", Self::table(rng))]
     }
 
-    /// The kernel counts what goes wrong while a thread of it waits to tell as one event.
-    fn counts_events(&self) -> bool {
-        false
+    fn events(&self) -> Events {
+        Events::Any
     }
 
     fn reload(&self, rng: &mut Rng, device: &Device) -> String {
