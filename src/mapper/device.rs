@@ -82,9 +82,8 @@ impl Device {
             Slot::Active => self.live.table(),
             Slot::Inactive => self.loaded.clone(),
         };
-        made.filter(|table| {
-            !table.upcalls().is_empty() || table.lines.iter().any(|line| line.target.rewords())
-        })
+        let rewords = self.slots.get(slot).is_some_and(StoredTable::rewords);
+        made.filter(|table| rewords || !table.upcalls().is_empty())
     }
 
     /// The slot that a request asks about.

@@ -3,6 +3,7 @@
 use super::live_table::LiveTable;
 use crate::block::Pdev;
 use crate::dm::{DeviceNumber, Line, Sectors, Slot, Table, Text};
+use crate::target;
 
 /// A table in a slot.
 ///
@@ -28,6 +29,12 @@ impl StoredTable {
     /// How many lines it has; no more than fit the protocol's field.
     pub(super) fn target_count(&self) -> u32 {
         u32::try_from(self.table.lines.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether what its targets have learned may have changed their words.
+    pub(super) fn rewords(&self) -> bool {
+        let rewords = |line: &Line| target::find(&line.target).is_some_and(|found| found.rewords);
+        self.table.lines.iter().any(rewords)
     }
 
     /// A line's parameters with each disk of this table as `name` has it.

@@ -14,6 +14,7 @@ use super::device::Device;
 use super::entry::{Outcome, Waiting};
 use super::live::Live;
 use super::live_table::LiveTable;
+use super::stored::StoredTable;
 use crate::dm::{DeviceId, DeviceNumber, Errno, Fault, Flags, Request, Text};
 use std::io::{self, PipeReader};
 use std::sync::Arc;
@@ -46,7 +47,7 @@ impl Mapper {
         let name = self.find(&request.device)?;
         let serves = self.serves;
         let device = self.device(&DeviceId::by_name(name.clone()))?;
-        if !device.suspended && device.slots.active.as_ref().is_some_and(|table| !table.memory.is_empty()) {
+        if !device.suspended && device.slots.active.as_ref().is_some_and(StoredTable::rewords) {
             // So that its targets learn of it and the next command's know. Without its disks there is nothing to be flushed.
             let _ = self.activate(&name);
         }

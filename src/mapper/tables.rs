@@ -89,8 +89,8 @@ impl Mapper {
             status: 0,
             params,
         };
-        if slot == Slot::Active && !table.memory.is_empty() {
-            // What its targets have learned may have changed their words. Without its disks it says what it was loaded with.
+        if slot == Slot::Active && table.rewords() {
+            // Without its disks it says what it was loaded with.
             let _ = self.activate(&device.name);
         }
         let shown = |pdev: &Pdev| name(pdev.number()).unwrap_or_else(|| pdev.number().to_string().into());

@@ -165,6 +165,7 @@ pub(super) static TARGET: TargetType = TargetType {
            all requests; with six the second three are for what writes, with nine the last three are for flushes. What is \
            kept back is let go when the device is suspended.",
     example: "0 2097152 delay /dev/sdb 0 0 /dev/sdb 0 500",
+    rewords: false,
     init,
 };
 

@@ -271,6 +271,7 @@ pub(super) static TARGET: TargetType = TargetType {
            removebadblock, queryblock, countbadblocks, listbadblocks and clearbadblocks change and tell the list; disable \
            lets all pass again; quiet is for the kernel's log.",
     example: "0 2097152 dust /dev/sdb 0 4096",
+    rewords: false,
     init,
 };
 

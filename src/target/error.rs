@@ -30,6 +30,7 @@ pub(super) static TARGET: TargetType = TargetType {
     help: "Fails every read and write with an input/output error. It stands for what is missing from a device, and \
            for a bad disk in tests. Arguments are ignored.",
     example: "0 2097152 error",
+    rewords: false,
     init,
 };
 

@@ -135,6 +135,7 @@ pub(super) static TARGET: TargetType = TargetType {
            error_writes, corrupt_bio_byte NTH r|w VALUE FLAGS (the byte counted from 1 of each request that has the flags \
            of the kernel's bio), random_read_corrupt and random_write_corrupt PROBABILITY (of 1000000000).",
     example: "0 2097152 flakey /dev/sdb 0 60 5 2 error_reads drop_writes",
+    rewords: false,
     init,
 };
 

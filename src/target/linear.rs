@@ -45,6 +45,7 @@ pub(super) static TARGET: TargetType = TargetType {
     help: "Maps the line's sectors to those of DEVICE from SECTOR on. Several lines join parts of devices into one \
            device, or cut a device into several.",
     example: "0 2097152 linear /dev/sdb 384",
+    rewords: false,
     init,
 };
 

@@ -185,6 +185,7 @@ pub(super) static TARGET: TargetType = TargetType {
            the last mark is dm-log-writes-end. A new table begins a new log, and so does the end of a server that was \
            killed: replay the log before it runs again.",
     example: "0 2097152 log-writes /dev/sdb /dev/sdc",
+    rewords: false,
     init,
 };
 

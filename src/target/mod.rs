@@ -66,6 +66,8 @@ pub struct TargetType {
     pub help: &'static str,
     /// A whole table line that uses it, for the manual; tests make it.
     pub example: &'static str,
+    /// Whether messages, or being suspended, change what [`Target::params`] says.
+    pub rewords: bool,
     /// Makes one from a table line. A refusal has the errno that the kernel's has.
     pub init: fn(&mut Init<'_>) -> Result<Box<dyn Target>, Fault>,
 }
@@ -85,11 +87,6 @@ pub trait Target: Debug + Send + Sync {
     ///
     /// `name` says how a device is written, as one word: `MAJOR:MINOR`, or a path with its blanks escaped.
     fn params(&self, name: &dyn Fn(&Pdev) -> Text) -> Text;
-
-    /// Whether messages change what [`Target::params`] says: by default not.
-    fn rewords(&self) -> bool {
-        false
-    }
 
     /// The status as the kernel prints it; by default empty, as for most.
     fn status(&self, _name: &dyn Fn(&Pdev) -> Text) -> Text {

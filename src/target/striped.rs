@@ -153,6 +153,7 @@ pub(super) static TARGET: TargetType = TargetType {
     help: "Deals the line's sectors, CHUNK at a time, to STRIPES devices in turn, so that they work side by side; \
            each DEVICE is used from its SECTOR on. The line's length must be a multiple of STRIPES times CHUNK.",
     example: "0 2097152 striped 2 128 /dev/sdb 0 /dev/sdc 384",
+    rewords: false,
     init,
 };
 

@@ -126,6 +126,7 @@ pub(super) static TARGET: TargetType = TargetType {
            in turn at first, and as the message set_region_mappings says then: INDEX:PATH sets a region, :PATH the next \
            one, RN,M repeats the last N for M more, all in hexadecimal.",
     example: "0 2097152 switch 2 128 0 /dev/sdb 0 /dev/sdc 0",
+    rewords: false,
     init,
 };
 

@@ -87,6 +87,7 @@ pub(super) static TARGET: TargetType = TargetType {
            what lies on the disk STRIPE, counted from 0. The line's length must be a multiple of CHUNK. It does not \
            discard.",
     example: "0 2097152 unstriped 2 128 1 /dev/sdb 0",
+    rewords: false,
     init,
 };
 

@@ -30,6 +30,7 @@ pub(super) static TARGET: TargetType = TargetType {
     help: "Reads as zeros; what is written is dropped without an error. It takes no arguments and needs no device, so \
            it stands for as large a disk as wanted, most often below a snapshot.",
     example: "0 2097152 zero",
+    rewords: false,
     init,
 };
 

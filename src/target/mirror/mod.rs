@@ -190,6 +190,7 @@ pub(super) static TARGET: TargetType = TargetType {
            \"nosync\" says that they are alike. With \"handle_errors\" a failing leg is an event, and a write that is not on all \
            legs waits until the table is changed; with \"keep_log\" too it succeeds, and the log knows where the legs differ.",
     example: "0 2097152 mirror core 1 1024 2 /dev/sdb 0 /dev/sdc 0",
+    rewords: false,
     init,
 };
 

@@ -169,10 +169,6 @@ impl Target for Multipath {
         text.into()
     }
 
-    fn rewords(&self) -> bool {
-        true
-    }
-
     /// Whether I/O is queued and how often a group was initialized; the groups' number and the one in use; for each group
     /// its letter, and for each path its letter, how often it failed, and what its selector says.
     fn status(&self, name: &dyn Fn(&Pdev) -> Text) -> Text {
@@ -307,6 +303,7 @@ pub(super) static TARGET: TargetType = TargetType {
            pg_init_delay_msecs N and queue_mode bio|rq|mq are read as the kernel reads them. The messages are fail_path DEVICE, \
            reinstate_path DEVICE, switch_group N, enable_group N, disable_group N, queue_if_no_path and fail_if_no_path.",
     example: "0 2097152 multipath 0 0 2 1 round-robin 0 1 1 /dev/sdb 1 round-robin 0 1 1 /dev/sdc 1",
+    rewords: true,
     init,
 };
 

@@ -279,5 +279,6 @@ pub(in crate::target) static TARGET: TargetType = TargetType {
            metadata. A merge that was interrupted goes on with what is left. Only one snapshot of an origin can be \
            merged at a time, and only a persistent one.",
     example: "0 2097152 snapshot-merge /dev/sdb /dev/sdc P 16",
+    rewords: false,
     init,
 };

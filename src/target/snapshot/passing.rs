@@ -81,5 +81,6 @@ pub(in crate::target) static TARGET: TargetType = TargetType {
     help: "ORIGIN with snapshots: before a part of it is written for the first time, each snapshot gets a copy. Once \
            there are snapshots, write to ORIGIN through this target alone. Discarding is refused, as in the kernel.",
     example: "0 2097152 snapshot-origin /dev/sdb",
+    rewords: false,
     init,
 };

@@ -137,5 +137,6 @@ pub(in crate::target) static TARGET: TargetType = TargetType {
            Invalid from then on; with PO, if its own writes found none, it is Overflow and can be read. Features: \
            discard_zeroes_cow, discard_passdown_origin.",
     example: "0 2097152 snapshot /dev/sdb /dev/sdc P 16",
+    rewords: false,
     init,
 };
