@@ -119,7 +119,15 @@ impl Bench {
     }
 
     fn try_write(&mut self, name: &str, at: u64, data: &[u8]) -> Result<(), Errno> {
-        self.mapper.volume(&id(name), true).unwrap().write_at(data, Bytes(at))
+        let volume = self.mapper.volume(&id(name), true).unwrap();
+        if at.is_multiple_of(3) {
+            // What is announced may never come, and come twice.
+            let end = at + data.len() as u64;
+            let other = at / 2..(at / 2 + 5000).min(SIZE * 512);
+            volume
+                .expect_writes(&[at..end, other, at..end].map(|range| Bytes(range.start)..Bytes(range.end)));
+        }
+        volume.write_at(data, Bytes(at))
     }
 
     fn write(&mut self, name: &str, at: u64, data: &[u8]) {

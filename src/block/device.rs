@@ -3,6 +3,7 @@
 use super::{Access, Extent, FlushFailure};
 use crate::dm::{Bytes, Errno, SECTOR_SIZE};
 use std::fmt::Debug;
+use std::ops::Range;
 
 /// Not a failure: the same is to be asked for again. Linux's ERESTARTSYS, which never leaves the driver there either. What
 /// [`BlockDevice::extents`] returns where the device has another way to bytes of which the visitor was shown some already.
@@ -55,6 +56,11 @@ pub trait BlockDevice: Debug + Send + Sync {
     /// before it have been visited. [`AGAIN`] if what the visitor was shown has failed, by the visitor or behind it, and
     /// `read_at` and `write_at` have another way to the bytes.
     fn extents(&self, access: Access, at: Bytes, length: Bytes, visit: &mut Visit<'_>) -> Result<(), Errno>;
+
+    /// Says which ranges are about to be written, so that what has to be done before can be done for all of them at
+    /// once. A hint: it may do nothing, it says nothing of failures, and each write does what was left undone. By default
+    /// nothing.
+    fn expect_writes(&self, _ranges: &[Range<Bytes>]) {}
 
     /// Whether I/O that comes now waits: the device is suspended, or one below it is. A hint, as that changes at any time.
     fn is_held(&self) -> bool {

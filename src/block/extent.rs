@@ -1,5 +1,6 @@
 //! Where the bytes of a range are, for whoever moves them itself.
 
+use super::Visit;
 use crate::dm::{Bytes, Errno};
 use std::fmt::Debug;
 use std::fs::File;
@@ -57,4 +58,17 @@ pub trait Medium: Debug {
 
     /// Writes the data, which is as long as the extent.
     fn write(&self, data: &[u8]) -> Result<(), Errno>;
+
+    /// Hands its extents over to be read, as [`BlockDevice::extents`](super::BlockDevice::extents) does, if that can be had
+    /// without `read`. Their bytes are to be copied while the visitor runs: they may be others as soon as it has ended,
+    /// also where a pipe refers to them. By default `None`.
+    fn lend(&self, _visit: &mut Visit<'_>) -> Option<Result<(), Errno>> {
+        None
+    }
+
+    /// Whether several writes cost it less when [`BlockDevice::expect_writes`](super::BlockDevice::expect_writes) comes
+    /// before them. By default not.
+    fn expects_writes(&self) -> bool {
+        false
+    }
 }

@@ -10,6 +10,7 @@ use crate::sys::{blockdev, sparse};
 use std::fmt::Debug;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, FileTypeExt};
@@ -149,6 +150,10 @@ impl BlockDevice for Pdev {
 
     fn extents(&self, access: Access, at: Bytes, length: Bytes, visit: &mut Visit<'_>) -> Result<(), Errno> {
         self.device().extents(access, at, length, visit)
+    }
+
+    fn expect_writes(&self, ranges: &[Range<Bytes>]) {
+        self.device().expect_writes(ranges);
     }
 
     fn is_held(&self) -> bool {

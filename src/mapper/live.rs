@@ -4,6 +4,7 @@
 //! checks access, splits at the lines' borders, and holds targets to what they promised. Targets check none of it
 //! again. No request takes a lock: it passes the [`Gate`], and reads which table is the current one.
 
+use super::expected;
 use super::gate::Gate;
 use super::live_table::LiveTable;
 use super::pieces::Piece;
@@ -15,6 +16,7 @@ use crate::target::{Ended, Events, Mapping, Operation};
 use arc_swap::ArcSwap;
 use std::cell::Cell;
 use std::io::{self, PipeReader};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::time::Duration;
@@ -303,6 +305,16 @@ impl BlockDevice for Live {
                 Mapping::Handle { .. } => visit(Extent::Handled { medium: piece, length }),
             }
         })
+    }
+
+    fn expect_writes(&self, ranges: &[Range<Bytes>]) {
+        let Ok(_in_flight) = self.gate.enter() else { return };
+        let current = self.current.load();
+        if let Some(table) = &current.table
+            && !current.read_only
+        {
+            expected::tell(table, ranges);
+        }
     }
 
     fn is_held(&self) -> bool {

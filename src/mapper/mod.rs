@@ -16,6 +16,7 @@ mod check;
 mod commands;
 mod device;
 mod entry;
+mod expected;
 mod gate;
 mod limits;
 mod live;

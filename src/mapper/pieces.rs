@@ -1,6 +1,6 @@
 //! One part of a request, served by one mapping: moving its bytes.
 
-use crate::block::{AGAIN, Allocation, BlockDevice, Medium, Pdev};
+use crate::block::{AGAIN, Access, Allocation, BlockDevice, Medium, Pdev, Visit};
 use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors};
 use crate::target::{Ended, Mapping, Target};
 use std::ops::Range;
@@ -26,6 +26,17 @@ impl Medium for Piece<'_> {
 
     fn write(&self, data: &[u8]) -> Result<(), Errno> {
         self.write(data)
+    }
+
+    fn lend(&self, visit: &mut Visit<'_>) -> Option<Result<(), Errno>> {
+        let sectors = Sectors((self.skip + self.length).div_ceil(SECTOR_SIZE));
+        self.target.lend(self.sector, sectors, &mut |pdev, sector| {
+            pdev.extents(Access::Read, self.position(sector)?, Bytes(self.length), visit)
+        })
+    }
+
+    fn expects_writes(&self) -> bool {
+        self.target.expects_writes()
     }
 }
 

@@ -4,6 +4,7 @@ use super::live::Live;
 use crate::block::{Access, Allocation, BlockDevice, FlushFailure, Told, Visit};
 use crate::dm::{Bytes, Errno};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A device that is in use until this is dropped: one client's, who is told of each failed flush once.
@@ -86,6 +87,10 @@ impl BlockDevice for Volume {
 
     fn extents(&self, access: Access, at: Bytes, length: Bytes, visit: &mut Visit<'_>) -> Result<(), Errno> {
         self.live.extents(access, at, length, visit)
+    }
+
+    fn expect_writes(&self, ranges: &[Range<Bytes>]) {
+        self.live.expect_writes(ranges);
     }
 
     fn is_held(&self) -> bool {

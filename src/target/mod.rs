@@ -19,6 +19,7 @@ pub use shared::Shared;
 use crate::block::{BlockDevice, Pdev};
 use crate::dm::{Bytes, Errno, Fault, Sectors, Text, Version};
 use std::fmt::Debug;
+use std::ops::Range;
 
 /// Where a target tells of what happens to it outside of any request, as at the end of work in the background.
 pub trait Events: Debug + Send + Sync {
@@ -71,6 +72,9 @@ pub struct TargetType {
     /// Makes one from a table line. A refusal has the errno that the kernel's has.
     pub init: fn(&mut Init<'_>) -> Result<Box<dyn Target>, Fault>,
 }
+
+/// Reads a range from a sector of a device on: see [`Target::lend`].
+pub type Lent<'a> = dyn FnMut(&Pdev, Sectors) -> Result<(), Errno> + 'a;
 
 /// One table line at work. Dropping it gives its devices back.
 ///
@@ -209,6 +213,22 @@ pub trait Target: Debug + Send + Sync {
         let flushed = if self.flushes() { Vec::new() } else { self.pdevs() };
         flushed.iter().try_for_each(|used| used.pdev.flush())
     }
+
+    /// Calls `visit` with where the bytes of a range are that it handles reads of, all of them, and keeps them there until
+    /// that returns; `None` when only [`Target::read`] has them, and by default.
+    fn lend(&self, _sector: Sectors, _length: Sectors, _visit: &mut Lent<'_>) -> Option<Result<(), Errno>> {
+        None
+    }
+
+    /// Whether several writes to what it handles cost it less when [`Target::expect_writes`] comes before them. By default
+    /// not.
+    fn expects_writes(&self) -> bool {
+        false
+    }
+
+    /// Learns which ranges are about to be written: see [`BlockDevice::expect_writes`](crate::block::BlockDevice). By
+    /// default nothing.
+    fn expect_writes(&self, _ranges: &[Range<Sectors>]) {}
 
     /// Drops what the range holds: required of who answers [`Mapping::Handle`] to a discard.
     fn discard(&self, _sector: Sectors, _length: Sectors) -> Result<(), Errno> {

@@ -166,3 +166,63 @@ fn a_read_that_fails_half_way_is_had_from_another_path() {
     }
     server.stop();
 }
+
+#[test]
+#[allow(clippy::cast_possible_truncation, reason = "the devices here are small")]
+fn writes_that_are_done_together_leave_a_snapshot_what_it_was() {
+    const BLOCK: usize = 4096;
+    const BLOCKS: u64 = 512;
+    let (sandbox, server, socket) = served();
+    let before: Vec<u8> = (0..BLOCKS).flat_map(|block| [block as u8; BLOCK]).collect();
+    std::fs::write(sandbox.path().join("disk"), &before).unwrap();
+    sandbox.ok(&["remove", "vol"]);
+    let length = BLOCKS * 8;
+    for (name, store) in [("kept", "P 16"), ("passing", "N 8")] {
+        sandbox.disk(&format!("{name}.cow"), 8 << 20);
+        sandbox.ok(&["create", name, "--table", &format!("0 {length} snapshot disk {name}.cow {store}")]);
+    }
+    sandbox.ok(&["create", "base", "--table", &format!("0 {length} snapshot-origin disk")]);
+    let reader = thread::spawn({
+        let (socket, before) = (socket.clone(), before.clone());
+        move || {
+            for block in (0..BLOCKS).cycle().step_by(7).take(600) {
+                let mut client = Client::work(&socket, if block % 2 == 0 { "kept" } else { "passing" }, true);
+                for at in [block, (block * 5 + 3) % BLOCKS].map(|block| block as usize * BLOCK) {
+                    let found = client.call(0, READ, at as u64, BLOCK as u32, b"");
+                    assert_eq!(
+                        found,
+                        Answer::Data(before[at..at + BLOCK].to_vec()),
+                        "byte {at} of a snapshot"
+                    );
+                }
+            }
+        }
+    });
+    let mut client = Client::work(&socket, "base", true);
+    let mut after = before.clone();
+    for round in 0..BLOCKS / 16 {
+        for number in 0..16 {
+            // Some on the chunk of another; with and without FUA.
+            let block = (round * 16 + number) * 37 % BLOCKS / 2 * 2 + number % 2;
+            let data = [0x80 | number as u8; BLOCK];
+            after[block as usize * BLOCK..][..BLOCK].copy_from_slice(&data);
+            client.ask(u16::from(number == 9), WRITE, number, block * BLOCK as u64, BLOCK as u32, &data);
+        }
+        let mut answered: Vec<u64> = (0..16)
+            .map(|_| match client.answer(|_| None) {
+                (cookie, Answer::Done) => cookie,
+                (cookie, other) => panic!("write {cookie}: {other:?}"),
+            })
+            .collect();
+        answered.sort_unstable();
+        assert_eq!(answered, (0..16).collect::<Vec<_>>());
+    }
+    reader.join().unwrap();
+    let all = BLOCK as u32 * BLOCKS as u32;
+    assert_eq!(client.call(0, READ, 0, all, b""), Answer::Data(after));
+    for name in ["kept", "passing"] {
+        let mut client = Client::work(&socket, name, true);
+        assert_eq!(client.call(0, READ, 0, all, b""), Answer::Data(before.clone()), "{name}");
+    }
+    server.stop();
+}

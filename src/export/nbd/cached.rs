@@ -17,7 +17,10 @@ pub(super) enum Progress {
     /// It is done, or has failed.
     Done(Result<(), Errno>),
     /// It may have to wait: whoever may do that must do it again from the start.
-    MayWait,
+    MayWait {
+        /// It costs less together with others like it.
+        together: bool,
+    },
 }
 
 /// What is known of the files under a device.
@@ -34,20 +37,40 @@ impl Cached {
         let length = Bytes(buffer.len() as u64);
         let (mut rest, mut waits) = (buffer, false);
         let result = device.extents(Access::Read, Bytes(at), length, &mut |extent| {
-            // What a visitor returns may become an event of the device, so waiting is no failure.
-            if waits {
-                return Ok(());
-            }
-            let count = usize::try_from(extent.length().0).map_err(|_| Errno::EIO)?;
-            let now = rest.split_off_mut(..count).ok_or(Errno::EIO)?;
-            match extent {
-                Extent::File { file, at, .. } => waits = !self.read_file(file, now, at.0)?,
-                Extent::Zero { .. } => now.fill(0),
-                Extent::Handled { .. } => waits = true,
-            }
-            Ok(())
+            self.read_extent(extent, &mut rest, &mut waits)
         });
-        if waits || result == Err(AGAIN) { Progress::MayWait } else { Progress::Done(result) }
+        if waits || result == Err(AGAIN) {
+            Progress::MayWait { together: false }
+        } else {
+            Progress::Done(result)
+        }
+    }
+
+    fn read_extent(
+        &mut self,
+        extent: Extent<'_>,
+        rest: &mut &mut [u8],
+        waits: &mut bool,
+    ) -> Result<(), Errno> {
+        // What a visitor returns may become an event of the device, so waiting is no failure.
+        if *waits {
+            return Ok(());
+        }
+        if let Extent::Handled { medium, .. } = extent {
+            let lent = medium.lend(&mut |extent| self.read_extent(extent, rest, waits));
+            return lent.unwrap_or_else(|| {
+                *waits = true;
+                Ok(())
+            });
+        }
+        let count = usize::try_from(extent.length().0).map_err(|_| Errno::EIO)?;
+        let now = rest.split_off_mut(..count).ok_or(Errno::EIO)?;
+        match extent {
+            Extent::File { file, at, .. } => *waits = !self.read_file(file, now, at.0)?,
+            Extent::Zero { .. } => now.fill(0),
+            Extent::Handled { .. } => *waits = true,
+        }
+        Ok(())
     }
 
     /// Whether reading the range would not wait, as far as its first and its last byte tell.
@@ -86,7 +109,7 @@ impl Cached {
 
 /// Writes the data at position `at` of the device, unless a part of it is handled by its owner, who may sleep.
 pub(super) fn write(device: &dyn BlockDevice, data: &[u8], at: u64) -> Progress {
-    let (mut rest, mut waits) = (data, false);
+    let (mut rest, mut waits, mut together) = (data, false, false);
     let length = Bytes(data.len() as u64);
     let result = device.extents(Access::Write, Bytes(at), length, &mut |extent| {
         if waits {
@@ -99,11 +122,11 @@ pub(super) fn write(device: &dyn BlockDevice, data: &[u8], at: u64) -> Progress 
                 file.write_all_at(now, at.0).map_err(|error| Errno::from_io(&error))?;
             }
             Extent::Zero { .. } => {}
-            Extent::Handled { .. } => waits = true,
+            Extent::Handled { medium, .. } => (waits, together) = (true, medium.expects_writes()),
         }
         Ok(())
     });
-    if waits || result == Err(AGAIN) { Progress::MayWait } else { Progress::Done(result) }
+    if waits || result == Err(AGAIN) { Progress::MayWait { together } } else { Progress::Done(result) }
 }
 
 /// Whether a file's content is never anywhere but in memory.

@@ -1,5 +1,6 @@
 //! Doing a request that may sleep, from start to end, on whatever thread.
 
+use super::pool::Job;
 use super::protocol::{
     CHUNK_DONE, CHUNK_NONE, Command, DataHead, FLAG_FAST_ZERO, FLAG_FUA, FLAG_NO_HOLE, Refusal, Request,
     chunk_head, done_reply,
@@ -10,6 +11,15 @@ use crate::block::{AGAIN, Access, Extent};
 use crate::dm::{Bytes, Errno};
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use nix::libc::off_t;
+
+/// Tells the device of writes that follow.
+pub(super) fn expect(session: &Session, writes: &[Job]) {
+    let range = |(request, _): &Job| {
+        let at = Bytes(request.offset);
+        at..Bytes(at.0 + u64::from(request.length))
+    };
+    session.device.expect_writes(&writes.iter().map(range).collect::<Vec<_>>());
+}
 
 /// The reply to a request that was checked; `data` is what a write is to write.
 pub(super) fn perform(session: &Session, request: &Request, data: &[u8]) -> Vec<u8> {

@@ -5,7 +5,7 @@ use super::cached::{self, Cached, Progress};
 use super::inbox::{Eye, Inbox};
 use super::outbox::Outbox;
 use super::pipe::Pipe;
-use super::pool::Pool;
+use super::pool::{Job, Pool};
 use super::protocol::{Command, DataHead, FLAG_FUA, REQUEST_LEN, Refusal, Request, done_reply, hole_chunk};
 use super::session::Session;
 use crate::dm::Errno;
@@ -33,6 +33,8 @@ pub(super) struct Transmission<'a> {
     cached: Cached,
     pool: Pool,
     stopping: &'a AtomicBool,
+    /// Writes that are to be done together.
+    together: Vec<Job>,
     /// Requests taken since replies were last sent.
     unsent: u32,
     eye: Eye,
@@ -42,8 +44,9 @@ impl<'a> Transmission<'a> {
     pub(super) fn new(session: Session, stopping: &'a AtomicBool) -> Self {
         let session = Arc::new(session);
         let pool = Pool::new(session.clone());
-        let (inbox, outbox, cached) = Default::default();
-        Self { session, inbox, outbox, pipe: None, cached, pool, stopping, unsent: 0, eye: Eye::default() }
+        let (inbox, outbox, cached, together) = Default::default();
+        let (pipe, unsent, eye) = (None, 0, Eye::default());
+        Self { session, inbox, outbox, pipe, cached, pool, stopping, together, unsent, eye }
     }
 
     /// Serves until the client leaves or the server stops; all that was asked for is then answered.
@@ -53,8 +56,9 @@ impl<'a> Transmission<'a> {
     pub(super) fn run(mut self) -> io::Result<()> {
         self.session.socket.set_patience(Some(PATIENCE));
         let served = self.serve();
+        let rest = self.pool.submit_together(&mut self.together);
         self.pool.finish();
-        served
+        served.and(rest)
     }
 
     fn serve(&mut self) -> io::Result<()> {
@@ -92,6 +96,7 @@ impl<'a> Transmission<'a> {
     /// Sends what is ready, then waits until `wanted` bytes are here; `false` when no more will come.
     fn receive(&mut self, wanted: usize) -> io::Result<bool> {
         self.send()?;
+        self.pool.submit_together(&mut self.together)?;
         while self.inbox.bytes().len() < wanted {
             match self.inbox.receive(&self.session.socket, wanted, &mut self.eye) {
                 Ok(0) if self.inbox.bytes().is_empty() => return Ok(false),
@@ -153,7 +158,7 @@ impl<'a> Transmission<'a> {
                 self.outbox.take_back(count);
                 self.refuse(&request, errno.into())
             }
-            Progress::MayWait => {
+            Progress::MayWait { .. } => {
                 self.outbox.take_back(count);
                 self.pool.submit(request, Vec::new())
             }
@@ -181,7 +186,7 @@ impl<'a> Transmission<'a> {
         let data = self.inbox.bytes().get(..count).unwrap_or_default();
         let done = if request.has(FLAG_FUA) {
             // It waits for the disk.
-            Progress::MayWait
+            Progress::MayWait { together: false }
         } else {
             cached::write(self.session.device.as_ref(), data, request.offset)
         };
@@ -190,10 +195,15 @@ impl<'a> Transmission<'a> {
                 self.inbox.consume(count);
                 self.written(request, result)
             }
-            Progress::MayWait => {
+            Progress::MayWait { together } => {
                 let data = data.to_vec();
                 self.inbox.consume(count);
-                self.pool.submit(request, data)
+                if together {
+                    self.together.push((request, data));
+                    Ok(())
+                } else {
+                    self.pool.submit(request, data)
+                }
             }
         }
     }
@@ -219,6 +229,7 @@ impl<'a> Transmission<'a> {
             }
         }
         self.send()?;
+        self.pool.submit_together(&mut self.together)?;
         let here = self.inbox.bytes().len().min(request.bytes());
         let head = self.inbox.bytes().get(..here).unwrap_or_default();
         let mut result = Ok(());

@@ -40,6 +40,8 @@ struct Claims {
     /// How many chunks were ever claimed.
     count: u64,
     in_flight: HashSet<u64>,
+    /// How many threads wait for chunks to be settled.
+    waiting: usize,
 }
 
 /// Copied chunks on their way into the list, which is in the order of their claims.
@@ -94,7 +96,7 @@ impl Core {
             exceptions,
             valid: AtomicBool::new(valid),
             overflowed: AtomicBool::new(false),
-            claims: Mutex::new(Claims { free, count: 0, in_flight: HashSet::new() }),
+            claims: Mutex::new(Claims { free, count: 0, in_flight: HashSet::new(), waiting: 0 }),
             settled: Condvar::new(),
             queue: Mutex::default(),
             written: Condvar::new(),
@@ -145,7 +147,34 @@ impl Core {
 
     /// Claims the chunks of a range, up to the first that is copied, claimed by somebody else, or has no room.
     pub(super) fn claim(&self, cow: &Pdev, chunks: Range<u64>) -> Claim {
+        self.claim_in(&mut lock(&self.claims), cow, chunks)
+    }
+
+    /// Claims what can be claimed of several ranges, at most `limit` chunks or those of the first range.
+    pub(super) fn claim_together(
+        &self,
+        cow: &Pdev,
+        ranges: impl Iterator<Item = Range<u64>>,
+        limit: u64,
+    ) -> Vec<Claim> {
         let mut claims = lock(&self.claims);
+        let mut made = Vec::new();
+        let from = claims.count;
+        for mut chunks in ranges {
+            while !chunks.is_empty() && (claims.count == from || claims.count - from < limit) {
+                let claim = self.claim_in(&mut claims, cow, chunks.clone());
+                // Past the one that ended it; where there is no room there is none for the rest.
+                let done = claim.exceptions.len() as u64 + 1;
+                chunks.start = if claim.end == End::Full { chunks.end } else { chunks.start + done };
+                if !claim.exceptions.is_empty() {
+                    made.push(claim);
+                }
+            }
+        }
+        made
+    }
+
+    fn claim_in(&self, claims: &mut Claims, cow: &Pdev, chunks: Range<u64>) -> Claim {
         let mut claim = Claim { exceptions: Vec::new(), first: claims.count, end: End::Done };
         for chunk in chunks {
             if claims.in_flight.contains(&chunk) {
@@ -155,7 +184,7 @@ impl Core {
             if self.exceptions.copy_of(chunk).is_some() {
                 break;
             }
-            let Some(place) = self.allocate(&mut claims, cow) else {
+            let Some(place) = self.allocate(claims, cow) else {
                 claim.end = End::Full;
                 break;
             };
@@ -180,36 +209,45 @@ impl Core {
         Some(place)
     }
 
-    /// Puts the exceptions of a claim into the store and then makes them known, if all was `copied`.
+    /// Puts the exceptions of claims into the store and then makes them known, if all was `copied`.
     ///
     /// # Errors
     /// They could not be copied or written: the snapshot is to be given up.
-    pub(super) fn finish(&self, cow: &Pdev, claim: &Claim, copied: Result<(), Errno>) -> Result<(), Errno> {
-        if claim.exceptions.is_empty() {
+    pub(super) fn finish(&self, cow: &Pdev, made: &[Claim], copied: Result<(), Errno>) -> Result<(), Errno> {
+        let exceptions = || made.iter().flat_map(|claim| &claim.exceptions);
+        if exceptions().next().is_none() {
             return copied;
         }
         let written = match &self.log {
-            Some(log) => self.write(cow, log, claim, copied.is_ok()),
+            Some(log) => self.write(cow, log, made, copied.is_ok()),
             None => copied,
         };
         let written = written.and_then(|()| if self.is_valid() { Ok(()) } else { Err(Errno::EIO) });
         if written.is_ok() {
-            claim.exceptions.iter().for_each(|(old, new)| self.exceptions.insert(*old, *new));
+            exceptions().for_each(|(old, new)| self.exceptions.insert(*old, *new));
         }
         let mut claims = lock(&self.claims);
-        claim.exceptions.iter().for_each(|(old, _)| {
+        exceptions().for_each(|(old, _)| {
             claims.in_flight.remove(old);
         });
+        let waited_for = claims.waiting > 0;
         drop(claims);
-        self.settled.notify_all();
+        if waited_for {
+            self.settled.notify_all();
+        }
         written
     }
 
-    /// Writes a claim's exceptions when those before it are: this thread for others, or another for it.
-    fn write(&self, cow: &Pdev, log: &Mutex<Log>, claim: &Claim, copied: bool) -> Result<(), Errno> {
+    /// Writes the exceptions of claims when those before them are: this thread for others, or another for it.
+    fn write(&self, cow: &Pdev, log: &Mutex<Log>, made: &[Claim], copied: bool) -> Result<(), Errno> {
         let mut queue = lock(&self.queue);
-        queue.ready.insert(claim.first, (claim.exceptions.clone(), copied));
-        while queue.through <= claim.first {
+        let filled = made.iter().filter(|claim| !claim.exceptions.is_empty());
+        let mut last = 0;
+        for claim in filled {
+            queue.ready.insert(claim.first, (claim.exceptions.clone(), copied));
+            last = last.max(claim.first);
+        }
+        while queue.through <= last {
             let batch = if queue.busy { Vec::new() } else { queue.take() };
             if batch.is_empty() {
                 queue = self.written.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -233,9 +271,11 @@ impl Core {
     /// Waits until nobody has the chunk claimed.
     pub(super) fn wait_for(&self, chunk: u64) {
         let mut claims = lock(&self.claims);
+        claims.waiting += 1;
         while claims.in_flight.contains(&chunk) {
             claims = self.settled.wait(claims).unwrap_or_else(PoisonError::into_inner);
         }
+        claims.waiting -= 1;
     }
 }
 

@@ -3,10 +3,13 @@
 //! Positions are sectors of the origin; all ranges lie within the snapshot.
 
 use super::core::{Claim, Core, End};
+use super::exceptions::Run;
 use super::layout;
 use crate::block::{BlockDevice, Pdev};
 use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors, Text};
-use crate::target::Events;
+use crate::target::{Events, Lent};
+use std::ops::Range;
+use std::slice;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -118,8 +121,8 @@ impl Member {
             }
             let first = at / self.core.chunk;
             let claim = self.core.claim(&self.cow, first..(at + run).div_ceil(self.core.chunk));
-            let done = self.copy_claimed(&claim);
-            if self.core.finish(&self.cow, &claim, done).is_err() || claim.end == End::Full {
+            let done = self.copy_claimed(slice::from_ref(&claim));
+            if self.core.finish(&self.cow, slice::from_ref(&claim), done).is_err() || claim.end == End::Full {
                 self.invalidate();
                 return;
             }
@@ -131,29 +134,38 @@ impl Member {
         }
     }
 
-    fn copy_claimed(&self, claim: &Claim) -> Result<(), Errno> {
-        for run in consecutive(&claim.exceptions) {
-            let ((old, new), chunks) = run;
-            let mut bytes = self.originals(old, chunks)?;
-            self.put_copies(new, &mut bytes)?;
+    /// The same for many ranges at once, but for chunks that somebody else copies just now or that have no room: for them
+    /// [`Member::preserve`] is called anyway.
+    pub(super) fn preserve_together(&self, ranges: &[Range<u64>]) {
+        let chunk = self.core.chunk;
+        let inside = ranges.iter().map(|range| range.start..range.end.min(self.end));
+        let inside = inside.filter(|range| !range.is_empty()).take_while(|_| self.is_valid());
+        let chunks = inside.map(|range| range.start / chunk..range.end.div_ceil(chunk));
+        let claims = self.core.claim_together(&self.cow, chunks, BATCH / chunk);
+        let done = self.copy_claimed(&claims);
+        if self.core.finish(&self.cow, &claims, done).is_err() {
+            self.invalidate();
+        }
+    }
+
+    fn copy_claimed(&self, claims: &[Claim]) -> Result<(), Errno> {
+        let mut bytes = Vec::new();
+        for ((old, new), chunks) in claims.iter().flat_map(|claim| consecutive(&claim.exceptions)) {
+            self.originals(old, chunks, &mut bytes)?;
+            self.put_copies(new, &bytes)?;
         }
         Ok(())
     }
 
-    /// The content of chunks on the origin, as far as it goes.
-    fn originals(&self, chunk: u64, chunks: u64) -> Result<Vec<u8>, Errno> {
+    /// Fills the buffer with the content of chunks on the origin, as far as it goes.
+    fn originals(&self, chunk: u64, chunks: u64, bytes: &mut Vec<u8>) -> Result<(), Errno> {
         let at = chunk.checked_mul(self.core.chunk).ok_or(Errno::EIO)?;
         let left = self.origin.sectors().0.checked_sub(at).ok_or(Errno::EIO)?;
-        let sectors = (chunks * self.core.chunk).min(left);
-        let length = usize::try_from(sectors * SECTOR_SIZE).map_err(|_| Errno::EIO)?;
-        let mut bytes = vec![0; length];
-        if !bytes.is_empty() {
-            self.origin.read_at(&mut bytes, Bytes(at * SECTOR_SIZE))?;
-        }
-        Ok(bytes)
+        bytes.resize(bytes_of((chunks * self.core.chunk).min(left))?, 0);
+        if bytes.is_empty() { Ok(()) } else { self.origin.read_at(bytes, Bytes(at * SECTOR_SIZE)) }
     }
 
-    fn put_copies(&self, new: u64, bytes: &mut [u8]) -> Result<(), Errno> {
+    fn put_copies(&self, new: u64, bytes: &[u8]) -> Result<(), Errno> {
         if bytes.is_empty() {
             return Ok(());
         }
@@ -192,6 +204,17 @@ impl Member {
         Ok(())
     }
 
+    /// Has a range read from the origin, if all of it is the origin's and in one group of chunks.
+    pub(super) fn lend(&self, sector: u64, length: u64, visit: &mut Lent<'_>) -> Option<Result<(), Errno>> {
+        let (first, skip) = (sector / self.core.chunk, sector % self.core.chunk);
+        let chunks = (skip + length).div_ceil(self.core.chunk);
+        let held = self.core.exceptions.hold(first);
+        let run = held.run(first, chunks);
+        let end = sector.checked_add(length)?;
+        let is_lent = run == Run { copy: None, chunks } && end <= self.origin.sectors().0 && self.is_valid();
+        is_lent.then(|| visit(&self.origin, Sectors(sector)))
+    }
+
     /// Writes the snapshot: chunks that are still the origin's get copies with the data in them.
     pub(super) fn write(&self, sector: u64, data: &[u8]) -> Result<(), Errno> {
         let (mut at, mut rest) = (sector, data);
@@ -223,7 +246,7 @@ impl Member {
         let first = at / chunk;
         let claim = self.core.claim(&self.cow, first..(at + length).div_ceil(chunk));
         let done = self.write_claimed(&claim, at, data);
-        if self.core.finish(&self.cow, &claim, done).is_err() {
+        if self.core.finish(&self.cow, slice::from_ref(&claim), done).is_err() {
             self.invalidate();
             return Err(Errno::EIO);
         }
@@ -257,10 +280,11 @@ impl Member {
                 self.cow.write_at(part, place)?;
                 continue;
             }
-            let mut bytes = self.originals(old, chunks)?;
+            let mut bytes = Vec::new();
+            self.originals(old, chunks, &mut bytes)?;
             let within = bytes_of(low - from)?..bytes_of(high - from)?;
             bytes.get_mut(within).ok_or(Errno::EIO)?.copy_from_slice(part);
-            self.put_copies(new, &mut bytes)?;
+            self.put_copies(new, &bytes)?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use crate::block::{BlockDevice, Pdev};
 use crate::dm::{Bytes, DeviceNumber, Errno, Fault, SECTOR_SIZE};
 use crate::target::Events;
 use arc_swap::ArcSwap;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
@@ -166,6 +167,13 @@ impl Origin {
         for member in feeds.iter() {
             member.preserve(sector, sector.saturating_add(length));
         }
+    }
+
+    /// The same for many ranges, as far as it can be done without waiting for others who do it just now: one turn of each
+    /// snapshot's store for all of them.
+    pub(super) fn preserve_together(&self, ranges: &[Range<u64>]) {
+        let feeds = self.feeds.load_full();
+        feeds.iter().for_each(|member| member.preserve_together(ranges));
     }
 
     /// Writes to the origin, after that.

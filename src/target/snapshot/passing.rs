@@ -4,6 +4,7 @@ use super::origin::Origin;
 use crate::block::{BlockDevice, Pdev};
 use crate::dm::{Bytes, Errno, Fault, SECTOR_SIZE, Sectors, Text, Version};
 use crate::target::{Events, Init, Mapping, Operation, Target, TargetType, Used};
+use std::ops::Range;
 use std::sync::{Arc, Weak};
 
 #[derive(Debug)]
@@ -66,6 +67,16 @@ impl Target for Passing {
 
     fn write(&self, sector: Sectors, data: &[u8]) -> Result<(), Errno> {
         self.origin.write(&self.pdev, self.place(sector), data)
+    }
+
+    fn expects_writes(&self) -> bool {
+        true
+    }
+
+    fn expect_writes(&self, ranges: &[Range<Sectors>]) {
+        let ranges: Vec<Range<u64>> =
+            ranges.iter().map(|range| self.place(range.start)..self.place(range.end)).collect();
+        self.origin.preserve_together(&ranges);
     }
 
     fn write_zeroes(&self, sector: Sectors, length: Sectors, may_unmap: bool) -> Result<(), Errno> {

@@ -3,7 +3,7 @@
 use super::arguments::{Snapshot, USAGE};
 use crate::block::{BlockDevice, Pdev};
 use crate::dm::{Bytes, Errno, Fault, SECTOR_SIZE, Sectors, Text, Version};
-use crate::target::{Init, Mapping, Operation, Target, TargetType, Used};
+use crate::target::{Init, Lent, Mapping, Operation, Target, TargetType, Used};
 use std::sync::atomic::Ordering;
 
 /// Zeros to write, a piece at a time.
@@ -97,6 +97,10 @@ impl Target for Reading {
 
     fn read(&self, sector: Sectors, buffer: &mut [u8]) -> Result<(), Errno> {
         self.0.member.read(self.place(sector), buffer)
+    }
+
+    fn lend(&self, sector: Sectors, length: Sectors, visit: &mut Lent<'_>) -> Option<Result<(), Errno>> {
+        self.0.member.lend(self.place(sector), length.0, visit)
     }
 
     fn write(&self, sector: Sectors, data: &[u8]) -> Result<(), Errno> {
