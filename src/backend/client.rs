@@ -1,6 +1,6 @@
 //! The client's side of an ioctl: request to bytes, more room when the driver wants it, bytes to reply.
 
-use super::{Backend, Holder};
+use super::{Backend, Changes, Holder};
 use crate::block::BlockDevice;
 use crate::dm::{
     Command, CommandKind, DeviceId, Errno, Fault, Flags, LineField, Reply, Request, Table, Text, limits,
@@ -219,6 +219,14 @@ impl Client {
     fn has_type(&mut self, name: &Text) -> bool {
         let request = Request::global(Command::GetTargetVersion(name.clone()));
         !self.perform(&request).is_err_and(|error| error.errno == Errno::EINVAL)
+    }
+
+    /// Something to wait with until any device may have changed; see [`Backend::changes`].
+    ///
+    /// # Errors
+    /// The driver does not tell.
+    pub fn changes(&mut self) -> Result<Changes, Fault> {
+        self.backend.changes()
     }
 
     /// Makes what was done last.

@@ -48,13 +48,14 @@ pub(super) struct Check {
 
 /// A table with what was found in it.
 #[derive(Debug)]
-struct Checked {
+pub(super) struct Checked {
     /// What faults call the table: `table of vol0`, or where it came from.
     called: String,
     /// The device that it is for, where that is known.
     device: Option<Text>,
     lines: usize,
-    size: Sectors,
+    /// How large the device would be.
+    pub(super) size: Sectors,
     faults: Vec<Found>,
 }
 
@@ -92,7 +93,7 @@ impl Check {
             (None, Some(file)) => file.display().to_string(),
             (None, None) => "standard input".to_owned(),
         };
-        self.check(ctx, called, None, &text, &BTreeMap::new())
+        look(ctx, called, &Asked { device: None, text: &text, read_only: self.readonly, planned: &BTreeMap::new() })
     }
 
     /// The devices of --concise, each with those before it to build on.
@@ -111,52 +112,67 @@ impl Check {
                 planned.insert(name, Sectors::ZERO);
                 continue;
             }
-            let found = self.check(ctx, called, Some(&name), &Zeroizing::new(table), &planned)?;
+            let text = Zeroizing::new(table);
+            let asked = Asked { device: Some(&name), text: &text, read_only: self.readonly, planned: &planned };
+            let found = look(ctx, called, &asked)?;
             planned.insert(name, found.size);
             checked.push(found);
         }
         Ok(checked)
     }
+}
 
-    fn check(
-        &self,
-        ctx: &mut Context,
-        called: String,
-        device: Option<&Text>,
-        text: &[u8],
-        planned: &BTreeMap<Text, Sectors>,
-    ) -> Result<Checked, Failure> {
-        let table = TableDraft::parse(text, ctx.amounts());
-        let name = device.cloned().unwrap_or_default();
-        let draft = Draft { device: &name, lines: &table.lines, read_only: self.readonly, planned };
-        let size = draft.size();
-        let syntax = table.faults.iter().map(|error| Found {
-            errno: Errno::EINVAL,
-            fault: None,
-            place: Some(error.clone()),
-        });
-        let mut faults: Vec<Found> = syntax.collect();
-        // Where no line can be read there is nothing to ask.
-        if faults.is_empty() || table.lines.iter().any(Option::is_some) {
-            let found = ctx.client()?.check(&draft)?;
-            faults.extend(found.into_iter().map(|fault| Found {
-                errno: fault.errno,
-                place: table.locate(&fault),
-                fault: Some(fault),
-            }));
-        }
-        faults.sort_by_key(|found| found.place.as_ref().map(|place| (place.line, place.span.start)));
-        Ok(Checked { called, device: device.cloned(), lines: table.lines.len(), size, faults })
+/// A table to look at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    /// The device that it is for, where that is known.
+    pub(super) device: Option<&'a Text>,
+    pub(super) text: &'a [u8],
+    pub(super) read_only: bool,
+    /// Devices that would be there before, with their sizes.
+    pub(super) planned: &'a BTreeMap<Text, Sectors>,
+}
+
+/// Looks at a table, which faults call so.
+pub(super) fn look(ctx: &mut Context, called: String, asked: &Asked<'_>) -> Result<Checked, Failure> {
+    let table = TableDraft::parse(asked.text, ctx.amounts());
+    let name = asked.device.cloned().unwrap_or_default();
+    let Asked { read_only, planned, .. } = *asked;
+    let draft = Draft { device: &name, lines: &table.lines, read_only, planned };
+    let size = draft.size();
+    let syntax =
+        table.faults.iter().map(|error| Found { errno: Errno::EINVAL, fault: None, place: Some(error.clone()) });
+    let mut faults: Vec<Found> = syntax.collect();
+    // Where no line can be read there is nothing to ask.
+    if faults.is_empty() || table.lines.iter().any(Option::is_some) {
+        let found = ctx.client()?.check(&draft)?;
+        faults.extend(found.into_iter().map(|fault| Found {
+            errno: fault.errno,
+            place: table.locate(&fault),
+            fault: Some(fault),
+        }));
     }
+    faults.sort_by_key(|found| found.place.as_ref().map(|place| (place.line, place.span.start)));
+    Ok(Checked { called, device: asked.device.cloned(), lines: table.lines.len(), size, faults })
 }
 
 impl Checked {
+    /// Whether anything is wrong.
+    pub(super) fn is_faulty(&self) -> bool {
+        !self.faults.is_empty()
+    }
+
     /// The faults on standard error, or that there is none.
     fn show(&self, ctx: &mut Context) {
         if self.faults.is_empty() {
             let plural = if self.lines == 1 { "" } else { "s" };
             ctx.out.print(format!("{}: {} line{plural}, {}, no fault\n", self.called, self.lines, self.size.counted()));
         }
+        self.complain();
+    }
+
+    /// The faults on standard error.
+    pub(super) fn complain(&self) {
         for found in &self.faults {
             let shown = match &found.place {
                 Some(place) => Some(located(&self.called, place)),

@@ -232,13 +232,13 @@ pub(super) fn unreadable(error: ConciseError) -> Failure {
 }
 
 /// The major number of mapped devices.
-fn mapped_major(ctx: &mut Context) -> Result<u32, Failure> {
+pub(super) fn mapped_major(ctx: &mut Context) -> Result<u32, Failure> {
     let is_mapper = ctx.client()?.is_mapper();
     Ok(if is_mapper { mapper::MAJOR } else { sysfs::mapped_major().unwrap_or_default() })
 }
 
 /// Creates the device, loads the table by the number that the device got, resumes it; all or nothing.
-fn create_and_start(
+pub(super) fn create_and_start(
     ctx: &mut Context,
     device: DeviceId,
     source: SourceTable,

@@ -17,6 +17,10 @@ mod candidates;
 mod command_line;
 mod concise;
 mod context;
+#[cfg(feature = "desk")]
+mod device_file;
+#[cfg(feature = "desk")]
+mod device_toml;
 mod device_tree;
 mod diagnosis;
 #[cfg(all(feature = "serve", target_os = "linux"))]
@@ -26,7 +30,12 @@ mod failure;
 mod getopt;
 mod global;
 mod json;
+mod order;
 mod output;
+#[cfg(feature = "desk")]
+mod place;
+#[cfg(feature = "desk")]
+mod plan;
 #[cfg_attr(not(feature = "desk"), path = "no_progress.rs")]
 mod progress;
 mod read_ahead;
@@ -37,6 +46,8 @@ mod report_fields;
 mod report_row;
 mod selector;
 mod split_name;
+#[cfg(feature = "desk")]
+mod swap;
 mod sysfs;
 mod table_source;
 mod tree;
@@ -100,6 +111,7 @@ subcommands! {
     "status" => status::Status;
     "table" => table::Table;
     "wait" => wait::Wait;
+    "watch" => watch::Watch;
     "measure" => measure::Measure;
     "mknodes" => mknodes::Mknodes;
     "mangle" => mangle::Mangle;
@@ -121,6 +133,12 @@ subcommands! {
     "decode" => decode::Decode;
     "check" => check::Check;
     "holders" => holders::Holders;
+    #[cfg(feature = "desk")]
+    "apply" => apply::Apply;
+    #[cfg(feature = "desk")]
+    "dump" => dump::Dump;
+    #[cfg(feature = "desk")]
+    "diff" => diff::Diff;
     #[cfg(feature = "desk")]
     "completions" => completions::Completions;
     #[cfg(feature = "desk")]

@@ -33,6 +33,12 @@ pub(super) struct Rehearsal {
 }
 
 impl DryRun {
+    /// Whether it is asked for.
+    #[cfg(feature = "desk")]
+    pub(super) fn is_asked(self) -> bool {
+        self.dry_run
+    }
+
     /// Has the requests to come rehearsed, if that is asked for.
     pub(super) fn apply(self, ctx: &mut Context) {
         ctx.rehearsal = self.dry_run.then(Rehearsal::default);

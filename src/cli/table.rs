@@ -3,12 +3,13 @@
 use super::Run;
 use super::context::Context;
 use super::failure::Failure;
+use super::order::lower_first;
 use super::selector::Selected;
 use super::status::Which;
 use crate::dm::{Command, DeviceId, DeviceNumber, Errno, Flags, Request};
 use crate::render::{self, ConciseForm, Keys};
 use clap::Args;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use zeroize::Zeroizing;
 
 /// Show the tables of devices
@@ -105,21 +106,10 @@ impl Table {
 fn in_order(devices: Vec<Concise>) -> Vec<Concise> {
     let numbered = devices.iter().enumerate().filter_map(|(index, device)| Some((device.dev?, index)));
     let places: HashMap<DeviceNumber, usize> = numbered.collect();
-    let mut order = Vec::with_capacity(devices.len());
-    let (mut seen, mut done) = (HashSet::new(), HashSet::new());
-    for root in 0..devices.len() {
-        let mut waiting = vec![root];
-        while let Some(&index) = waiting.last() {
-            if seen.insert(index) {
-                let below = devices[index].below.iter().rev().filter_map(|dev| places.get(dev));
-                waiting.extend(below.filter(|place| !seen.contains(place)));
-            } else {
-                // All that it uses has had its turn.
-                waiting.pop();
-                order.extend(done.insert(index).then_some(index));
-            }
-        }
-    }
+    let places = |device: &Concise| device.below.iter().filter_map(|dev| places.get(dev).copied()).collect();
+    let below: Vec<Vec<usize>> = devices.iter().map(places).collect();
+    // No driver has a circle: one that is seen was made by a change between two requests.
+    let Ok(order) = lower_first(&below) else { return devices };
     let mut devices: Vec<Option<Concise>> = devices.into_iter().map(Some).collect();
     order.into_iter().filter_map(|index| devices[index].take()).collect()
 }
