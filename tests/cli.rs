@@ -5,6 +5,8 @@
 #![allow(clippy::print_stderr, reason = "a skip says why")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "cli/apply.rs"]
+mod apply;
 #[path = "cli/check.rs"]
 mod check;
 #[path = "cli/concise.rs"]
@@ -43,3 +45,5 @@ mod tables;
 mod terminal;
 #[path = "cli/udev.rs"]
 mod udev;
+#[path = "cli/watch.rs"]
+mod watch;

@@ -99,7 +99,11 @@ struct Stop {
 impl Apply {
     fn carry_out(&self, ctx: &mut Context, plan: &Plan, done: &mut Done) -> Result<(), Stop> {
         let stop = |at: &Text, failure| Stop { at: at.clone(), failure };
-        let first = plan.steps.iter().map(|step| &step.wanted.name).chain(plan.removals.iter().map(|gone| &gone.id.name));
+        let first = plan
+            .steps
+            .iter()
+            .map(|step| &step.wanted.name)
+            .chain(plan.removals.iter().map(|gone| &gone.id.name));
         let first = first.clone().next().cloned().unwrap_or_default();
         ctx.prepare_udev().map_err(|failure| stop(&first, Some(failure)))?;
         // No device is to be left suspended by a signal: it takes effect between two of them.

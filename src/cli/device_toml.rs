@@ -101,7 +101,12 @@ fn fault(text: &[u8], span: Range<usize>, reason: String) -> TableSyntaxError {
     let end = text[at..].iter().position(|&byte| byte == b'\n').map_or(text.len(), |newline| at + newline);
     let number = text[..at].iter().filter(|&&byte| byte == b'\n').count() + 1;
     let stop = span.end.clamp(at, end);
-    let reason = reason.lines().next().unwrap_or_default().replace('`', "\"");
+    let reason = reason
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .replace('`', "\"")
+        .replace("expected u32", "expected a number");
     TableSyntaxError {
         line: number,
         span: at - begin..stop - begin,

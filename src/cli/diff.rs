@@ -57,6 +57,7 @@ impl Run for Diff {
             // It cannot be read, which a check tells.
             plan.check(ctx)?;
         }
+        plan.refuse()?;
         let places = Places::look(ctx)?;
         let mut differences = Vec::new();
         for step in plan.steps.iter().filter(|step| step.is_needed()) {
@@ -113,7 +114,8 @@ fn of_step(ctx: &Context, step: &Step, places: &Places) -> Difference {
         }
         let is_new = |line: &&Line| !found.lines.iter().any(|old| is_same(line, old, places));
         let is_old = |line: &&StatusLine| !new.iter().any(|new| is_same(new, line, places));
-        let mut table: Vec<_> = found.lines.iter().filter(is_old).map(|line| (line.start, '-', there(line))).collect();
+        let mut table: Vec<_> =
+            found.lines.iter().filter(is_old).map(|line| (line.start, '-', there(line))).collect();
         table.extend(new.iter().filter(is_new).map(|line| (line.start, '+', planned(line))));
         // What goes before what comes.
         table.sort_by_key(|(start, sign, _)| (*start, *sign == '+'));

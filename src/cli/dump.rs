@@ -8,7 +8,9 @@ use super::order::lower_first;
 use super::place::Places;
 use super::selector::{Selected, Selector};
 use super::{Run, json};
-use crate::dm::{Command, DeviceNumber, Errno, Flags, Reply, ReplyBody, Request, StatusLine, Text, may_hold_key};
+use crate::dm::{
+    Command, DeviceNumber, Errno, Flags, Reply, ReplyBody, Request, StatusLine, Text, may_hold_key,
+};
 use crate::render::{self, ConciseForm, Keys};
 use clap::Args;
 use serde_json::{Value, json};
@@ -83,7 +85,8 @@ impl Run for Dump {
 /// A device, unless it is gone since.
 fn look(ctx: &mut Context, device: &Selected, places: &Places) -> Result<Option<Dumped>, Failure> {
     let flags = Flags::STATUS_TABLE | Flags::NOFLUSH | Flags::SECURE_DATA;
-    let mut reply = ctx.perform_if_exists(Request::new(device.id.clone(), Command::TableStatus).with_flags(flags))?;
+    let mut reply =
+        ctx.perform_if_exists(Request::new(device.id.clone(), Command::TableStatus).with_flags(flags))?;
     let below = match ctx.perform(Request::new(device.id.clone(), Command::TableDeps)) {
         Err(failure) if failure.is(Errno::ENXIO) => return Ok(None),
         outcome => outcome?.deps().to_vec(),
@@ -93,7 +96,8 @@ fn look(ctx: &mut Context, device: &Selected, places: &Places) -> Result<Option<
             name_devices(line, places);
             if line.params.contains(&b'#') {
                 let name = ctx.shown_name(&reply.device.name);
-                let what = format!("the table of \"{name}\" has a \"#\" in it, which begins a comment in a file");
+                let what =
+                    format!("the table of \"{name}\" has a \"#\" in it, which begins a comment in a file");
                 return Err(Failure::Ours(what));
             }
         }
@@ -110,8 +114,11 @@ fn name_devices(line: &mut StatusLine, places: &Places) {
     if !line.params.split(|&byte| byte == b' ').any(|word| named(word).is_some()) {
         return;
     }
-    let words: Vec<Vec<u8>> =
-        line.params.split(|&byte| byte == b' ').map(|word| named(word).unwrap_or_else(|| word.to_vec())).collect();
+    let words: Vec<Vec<u8>> = line
+        .params
+        .split(|&byte| byte == b' ')
+        .map(|word| named(word).unwrap_or_else(|| word.to_vec()))
+        .collect();
     let params = Text::from(words.join(&b' '));
     words.into_iter().for_each(|word| drop(Zeroizing::new(word)));
     if may_hold_key(&line.target) {
@@ -123,7 +130,8 @@ fn name_devices(line: &mut StatusLine, places: &Places) {
 /// Each behind those that it stands on.
 fn in_order(devices: Vec<Dumped>) -> Vec<Dumped> {
     let place = |dev: &DeviceNumber| devices.iter().position(|device| device.reply.device.dev == Some(*dev));
-    let below: Vec<Vec<usize>> = devices.iter().map(|device| device.below.iter().filter_map(place).collect()).collect();
+    let below: Vec<Vec<usize>> =
+        devices.iter().map(|device| device.below.iter().filter_map(place).collect()).collect();
     let Ok(order) = lower_first(&below) else { return devices };
     let mut devices: Vec<Option<Dumped>> = devices.into_iter().map(Some).collect();
     order.into_iter().filter_map(|at| devices[at].take()).collect()
@@ -173,7 +181,9 @@ impl Dumped {
         if self.has_key() {
             comments.push(match keys {
                 Keys::Shown => "its key is in the table: keep this file to yourself",
-                Keys::Hidden => "its key is hidden, so that apply cannot create it: dump --showkeys writes it",
+                Keys::Hidden => {
+                    "its key is hidden, so that apply cannot create it: dump --showkeys writes it"
+                }
             });
         }
         if self.reply.flags.contains(Flags::SUSPEND) && !lines.is_empty() {
@@ -181,7 +191,10 @@ impl Dumped {
         }
         let comment = Some(comments.join("\n")).filter(|comment| !comment.is_empty());
         device_toml::write(&written, comment.as_deref()).map_err(|device_toml::NoToml(why)| {
-            let what = format!("\"{}\" cannot be written as TOML: {why}\n  hint: --concise takes any bytes", written.name);
+            let what = format!(
+                "\"{}\" cannot be written as TOML: {why}\n  hint: --concise takes any bytes",
+                written.name
+            );
             Failure::Ours(what)
         })
     }

@@ -127,7 +127,7 @@ fn sections() -> Roff {
         &[("0", "All was done."), ("1", "Something was not; the reason is on standard error, and Command failed. ends it.")],
     );
     roff.control("SH", ["SEE ALSO"]);
-    let pages = [("rdmsetup-differences", "(7), "), ("rdmsetup-protocol", "(7), "), ("dmsetup", "(8)")];
+    let pages = [("rdmsetup-devices", "(5), "), ("rdmsetup-differences", "(7), "), ("rdmsetup-protocol", "(7), "), ("dmsetup", "(8)")];
     roff.text(pages.into_iter().flat_map(|(page, section)| [bold(page), roman(section)]).collect::<Vec<_>>());
     roff
 }

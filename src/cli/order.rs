@@ -7,6 +7,7 @@
 pub(super) fn lower_first(below: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>> {
     let mut order = Vec::with_capacity(below.len());
     let mut done = vec![false; below.len()];
+    let mut is_on_way = done.clone();
     for root in 0..below.len() {
         // The way down, each with how many of those below it have had their turn.
         let mut way: Vec<(usize, usize)> = if done[root] { Vec::new() } else { vec![(root, 0)] };
@@ -19,8 +20,13 @@ pub(super) fn lower_first(below: &[Vec<usize>]) -> Result<Vec<usize>, Vec<usize>
                 continue;
             };
             *turn += 1;
-            if let Some(begin) = way.iter().position(|(on_way, _)| *on_way == next) {
-                return Err(way[begin..].iter().map(|(on_way, _)| *on_way).collect());
+            is_on_way[at] = true;
+            if is_on_way[next] && !done[next] {
+                return Err(way
+                    .iter()
+                    .map(|(on_way, _)| *on_way)
+                    .skip_while(|on_way| *on_way != next)
+                    .collect());
             }
             if !done[next] {
                 way.push((next, 0));

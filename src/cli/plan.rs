@@ -43,6 +43,10 @@ pub(super) struct Plan {
     pub(super) steps: Vec<Step>,
     /// Then these go.
     pub(super) removals: Vec<Found>,
+    /// What of it no driver would do.
+    refusals: Vec<String>,
+    /// The major number of mapped devices, where that is known.
+    major: Option<u32>,
 }
 
 /// Asks for a device with a table of its; `None` where there is none.
@@ -89,7 +93,7 @@ impl Step {
 
 impl Plan {
     /// Compares the devices of a file with what is there; `prune` is how the uuids begin of those that are to go if the file
-    /// does not have them. Tells what stands in the way, and fails then.
+    /// does not have them.
     pub(super) fn make(
         ctx: &mut Context,
         devices: Vec<Wanted>,
@@ -101,19 +105,16 @@ impl Plan {
         let names: Vec<Text> = devices.iter().map(|device| device.name.clone()).collect();
         let major = mapped_major(ctx)?;
         for wanted in devices {
-            match find(ctx, &wanted, &names, &places, major)? {
-                Ok(found) => steps.push(Step::new(wanted, found, &places)),
-                Err(refusal) => refusals.push(refusal),
-            }
+            let found = find(ctx, &wanted, &names, &places, major)?.unwrap_or_else(|refusal| {
+                refusals.push(refusal);
+                None
+            });
+            steps.push(Step::new(wanted, found, &places));
         }
         refusals.extend(steps.iter().filter(|step| step.table).filter_map(|step| hidden_key(&step.wanted)));
-        if !refusals.is_empty() {
-            refusals.iter().for_each(|refusal| complain(&format!("rdmsetup: {refusal}")));
-            return Err(Failure::Reported);
-        }
         let steps = in_order(ctx, steps, &places, major)?;
         let removals = prune.map_or(Ok(Vec::new()), |prefix| removals(ctx, prefix, &steps, &places))?;
-        Ok(Self { steps, removals })
+        Ok(Self { steps, removals, refusals, major: Some(major) })
     }
 
     /// Whether everything is as it is to be.
@@ -121,8 +122,15 @@ impl Plan {
         self.removals.is_empty() && !self.steps.iter().any(Step::is_needed)
     }
 
-    /// Looks at every table that is to be loaded, as `check` does; tells all that is wrong, and fails then.
+    /// Tells what of it no driver would do, and fails then.
+    pub(super) fn refuse(&self) -> Result<(), Failure> {
+        self.refusals.iter().for_each(|refusal| complain(&format!("rdmsetup: {refusal}")));
+        if self.refusals.is_empty() { Ok(()) } else { Err(Failure::Reported) }
+    }
+
+    /// The same, and looks at every table that is to be loaded, as `check` does; tells all that is wrong, and fails then.
     pub(super) fn check(&self, ctx: &mut Context) -> Result<(), Failure> {
+        let refused = self.refuse();
         let mut planned = BTreeMap::new();
         let mut is_faulty = false;
         for Step { wanted, found, table, .. } in &self.steps {
@@ -140,9 +148,13 @@ impl Plan {
             // What is there under this name is looked at itself.
             if *table || found.as_ref().is_none_or(|found| found.id.name != *name) {
                 planned.insert(name.clone(), size);
+                let number =
+                    self.major.zip(wanted.minor).map(|(major, minor)| DeviceNumber::new(major, minor));
+                let number = found.as_ref().map_or(number, |found| found.id.dev);
+                planned.extend(number.map(|number| (Text::from(number.to_string()), size)));
             }
         }
-        if is_faulty { Err(Failure::Reported) } else { Ok(()) }
+        if is_faulty { Err(Failure::Reported) } else { refused }
     }
 }
 

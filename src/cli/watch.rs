@@ -102,7 +102,8 @@ type Look = BTreeMap<DeviceNumber, Seen>;
 
 impl Run for Watch {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
-        let broken = |what: &str, reason: &dyn fmt::Display| Failure::Ours(format!("watch: {what}: {reason}"));
+        let broken =
+            |what: &str, reason: &dyn fmt::Display| Failure::Ours(format!("watch: {what}: {reason}"));
         let interrupts = Interrupts::hold().map_err(|errno| broken("signals", &errno))?;
         let end = interrupts.waker().map_err(|error| broken("signals", &Errno::from_io(&error)))?;
         let names: Vec<Text> = self.names.iter().map(|name| new_name(ctx, name)).collect::<Result<_, _>>()?;
@@ -301,7 +302,11 @@ fn moment(time: SystemTime) -> String {
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     let (hour, minute) = (second / 3600, second / 60 % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}.{:03}Z", second % 60, since.subsec_millis())
+    format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}.{:03}Z",
+        second % 60,
+        since.subsec_millis()
+    )
 }
 
 #[cfg(test)]
@@ -310,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_moment_is_that_of_the_calendar() {
-        let at = |seconds| moment(SystemTime::UNIX_EPOCH + Duration::from_millis(seconds * 1000 + 7));
+        let at = |seconds: u64| moment(SystemTime::UNIX_EPOCH + Duration::from_millis(seconds * 1000 + 7));
         assert_eq!(at(0), "1970-01-01T00:00:00.007Z");
         assert_eq!(at(951_782_399), "2000-02-28T23:59:59.007Z");
         assert_eq!(at(951_782_400), "2000-02-29T00:00:00.007Z");
@@ -334,12 +339,7 @@ mod tests {
         assert_eq!(told(Some(a.clone()), None), [Happened::Removed]);
         assert_eq!(told(Some(a.clone()), Some(a.clone())), []);
         let b = Seen { event_nr: 2, suspended: true, loaded: true, ..seen("b") };
-        let all = [
-            Happened::Renamed("a".into()),
-            Happened::Event(2),
-            Happened::Suspended,
-            Happened::Loaded,
-        ];
+        let all = [Happened::Renamed("a".into()), Happened::Event(2), Happened::Suspended, Happened::Loaded];
         assert_eq!(told(Some(a.clone()), Some(b.clone())), all);
         let swapped = Seen { event_nr: 2, table: 7, ..seen("b") };
         assert_eq!(told(Some(b.clone()), Some(swapped)), [Happened::TableChanged, Happened::Resumed]);

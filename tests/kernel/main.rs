@@ -5,6 +5,7 @@
 #![allow(clippy::print_stderr, reason = "a skip says why")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod apply;
 mod check;
 mod classic;
 mod clients;
