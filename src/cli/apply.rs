@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::output::complain;
 use super::plan::{Plan, Step};
 use super::rehearsal::DryRun;
-use super::swap::{Change, carry_out};
+use super::swap::{Change, Trouble, carry_out};
 use super::udev_options::UdevArgs;
 use super::{Run, json};
 use crate::backend::Interrupts;
@@ -78,59 +78,84 @@ impl Run for Apply {
             return Ok(());
         }
         let mut done = Done::new();
-        let outcome = if plan.is_empty() { Ok(()) } else { self.carry_out(ctx, &plan, &mut done) };
+        let mut outcome = Ok(());
+        if !plan.is_empty() {
+            ctx.prepare_udev()?;
+            outcome = carry_out_all(ctx, &plan, &mut done);
+        }
         let failed = outcome.as_ref().err().map(|stop| stop.at.clone());
         self.show(ctx, &done, "", failed.as_ref());
-        let Err(Stop { at, failure }) = outcome else { return Ok(()) };
-        if let Some(failure) = failure {
+        let Err(stop) = outcome else { return Ok(()) };
+        let state = stop.state(&done);
+        if let Some(Trouble::Failed(failure) | Trouble::Stuck(failure)) = stop.trouble {
             ctx.report(&failure);
         }
-        complain(&format!("rdmsetup: {}", stopped(ctx, &plan, &done, &at)));
+        complain(&format!("rdmsetup: {}", stopped(ctx, &plan, &done, &stop.at, state)));
         Err(Failure::Reported)
     }
 }
 
-/// Where it ended too early, and why; without a failure by a signal.
+/// Where it ended too early, and why; without trouble by a signal.
 struct Stop {
     at: Text,
-    failure: Option<Failure>,
+    trouble: Option<Trouble>,
+}
+
+impl Stop {
+    /// What the device is like where it stopped.
+    fn state(&self, done: &Done) -> &'static str {
+        match self.trouble {
+            Some(Trouble::Stuck(_)) => {
+                ", which could not be put back as it was: `rdmsetup info` shows how it is"
+            }
+            _ if done.iter().any(|(name, _)| *name == self.at) => ", where not all was done",
+            Some(Trouble::Failed(_)) => ", which is as it was",
+            None => " by a signal, which is as it was",
+        }
+    }
+}
+
+fn carry_out_all(ctx: &mut Context, plan: &Plan, done: &mut Done) -> Result<(), Stop> {
+    // No device is to be left suspended by a signal: it takes effect between two of them.
+    let interrupts = Interrupts::hold().ok();
+    let outcome = carry_out_until(ctx, plan, done, &|| interrupts.as_ref().is_some_and(Interrupts::came));
+    if let Some(interrupts) = interrupts {
+        // It has ended what it was to end, or came too late for that.
+        interrupts.forgive();
+    }
+    outcome
+}
+
+fn carry_out_until(
+    ctx: &mut Context,
+    plan: &Plan,
+    done: &mut Done,
+    is_over: &dyn Fn() -> bool,
+) -> Result<(), Stop> {
+    let stop = |at: &Text, trouble| Stop { at: at.clone(), trouble };
+    for step in plan.steps.iter().filter(|step| step.is_needed()) {
+        let name = &step.wanted.name;
+        if is_over() {
+            return Err(stop(name, None));
+        }
+        let mut changes = Vec::new();
+        let outcome = carry_out(ctx, step, &mut changes);
+        done.extend(changes.into_iter().map(|change| (name.clone(), change)));
+        outcome.map_err(|trouble| stop(name, Some(trouble)))?;
+    }
+    for gone in &plan.removals {
+        let name = &gone.id.name;
+        if is_over() {
+            return Err(stop(name, None));
+        }
+        let removal = Request::new(DeviceId::by_name(name.clone()), Command::DevRemove);
+        ctx.perform(removal).map_err(|failure| stop(name, Some(failure.into())))?;
+        done.push((name.clone(), Change::Removed));
+    }
+    Ok(())
 }
 
 impl Apply {
-    fn carry_out(&self, ctx: &mut Context, plan: &Plan, done: &mut Done) -> Result<(), Stop> {
-        let stop = |at: &Text, failure| Stop { at: at.clone(), failure };
-        let first = plan
-            .steps
-            .iter()
-            .map(|step| &step.wanted.name)
-            .chain(plan.removals.iter().map(|gone| &gone.id.name));
-        let first = first.clone().next().cloned().unwrap_or_default();
-        ctx.prepare_udev().map_err(|failure| stop(&first, Some(failure)))?;
-        // No device is to be left suspended by a signal: it takes effect between two of them.
-        let interrupts = Interrupts::hold().ok();
-        let came = || interrupts.as_ref().is_some_and(Interrupts::came);
-        for step in plan.steps.iter().filter(|step| step.is_needed()) {
-            let name = &step.wanted.name;
-            if came() {
-                return Err(stop(name, None));
-            }
-            let mut changes = Vec::new();
-            let outcome = carry_out(ctx, step, &mut changes);
-            done.extend(changes.into_iter().map(|change| (name.clone(), change)));
-            outcome.map_err(|failure| stop(name, Some(failure)))?;
-        }
-        for gone in &plan.removals {
-            let name = &gone.id.name;
-            if came() {
-                return Err(stop(name, None));
-            }
-            let removal = Request::new(DeviceId::by_name(name.clone()), Command::DevRemove);
-            ctx.perform(removal).map_err(|failure| stop(name, Some(failure)))?;
-            done.push((name.clone(), Change::Removed));
-        }
-        Ok(())
-    }
-
     /// Tells of the changes, and with a JSON document where it stopped.
     fn show(&self, ctx: &mut Context, changes: &Done, would: &str, failed: Option<&Text>) {
         if self.json {
@@ -174,17 +199,13 @@ fn planned(plan: &Plan) -> Done {
 }
 
 /// What is so now, where a plan was not carried out to its end.
-fn stopped(ctx: &Context, plan: &Plan, done: &Done, at: &Text) -> String {
+fn stopped(ctx: &Context, plan: &Plan, done: &Done, at: &Text, state: &str) -> String {
     let shown = |name: &Text| format!("\"{}\"", ctx.shown_name(name));
     let is_done = |name: &Text| done.iter().any(|(changed, _)| changed == name);
     let rest = plan.steps.iter().filter(|step| step.is_needed()).map(|step| &step.wanted.name);
     let rest = rest.chain(plan.removals.iter().map(|gone| &gone.id.name));
     let rest: Vec<String> = rest.filter(|name| *name != at && !is_done(name)).map(shown).collect();
-    let mut lines = vec![format!(
-        "stopped at {}{}",
-        shown(at),
-        if is_done(at) { ", where not all was done" } else { ", which is as it was" }
-    )];
+    let mut lines = vec![format!("stopped at {}{state}", shown(at))];
     let made: Vec<String> = done.iter().map(|(name, change)| change.words(ctx, name, false)).collect();
     if !made.is_empty() {
         lines.push(format!("  done: {}", made.join(", ")));

@@ -67,8 +67,8 @@ pub(super) fn read(ctx: &Context, file: &OsStr, concise: bool) -> Result<Vec<Wan
 
 /// Whether a text is in the concise form: a comma comes in its first line of any content, and no sign of TOML before it.
 fn is_concise(text: &[u8]) -> bool {
-    let lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
-    let first = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#")).next().unwrap_or_default();
+    let mut lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with(b"#")).unwrap_or_default();
     let sign = first.iter().find(|byte| b",=[".contains(byte));
     sign == Some(&b',')
 }

@@ -45,8 +45,8 @@ pub(super) struct Plan {
     pub(super) removals: Vec<Found>,
     /// What of it no driver would do.
     refusals: Vec<String>,
-    /// The major number of mapped devices, where that is known.
-    major: Option<u32>,
+    /// The major number of mapped devices.
+    major: u32,
 }
 
 /// Asks for a device with a table of its; `None` where there is none.
@@ -114,7 +114,7 @@ impl Plan {
         refusals.extend(steps.iter().filter(|step| step.table).filter_map(|step| hidden_key(&step.wanted)));
         let steps = in_order(ctx, steps, &places, major)?;
         let removals = prune.map_or(Ok(Vec::new()), |prefix| removals(ctx, prefix, &steps, &places))?;
-        Ok(Self { steps, removals, refusals, major: Some(major) })
+        Ok(Self { steps, removals, refusals, major })
     }
 
     /// Whether everything is as it is to be.
@@ -148,8 +148,7 @@ impl Plan {
             // What is there under this name is looked at itself.
             if *table || found.as_ref().is_none_or(|found| found.id.name != *name) {
                 planned.insert(name.clone(), size);
-                let number =
-                    self.major.zip(wanted.minor).map(|(major, minor)| DeviceNumber::new(major, minor));
+                let number = wanted.minor.map(|minor| DeviceNumber::new(self.major, minor));
                 let number = found.as_ref().map_or(number, |found| found.id.dev);
                 planned.extend(number.map(|number| (Text::from(number.to_string()), size)));
             }

@@ -20,8 +20,22 @@ pub(super) enum Change {
     Removed,
 }
 
+/// Why a step was not carried out.
+pub(super) enum Trouble {
+    /// This; nothing is half done.
+    Failed(Box<Failure>),
+    /// This, when a device was to be put back as it was; why it was to be is told already.
+    Stuck(Box<Failure>),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(Box::new(failure))
+    }
+}
+
 /// Does what a step says; what was done of it stands in `done`, with a failure too.
-pub(super) fn carry_out(ctx: &mut Context, step: &Step, done: &mut Vec<Change>) -> Result<(), Failure> {
+pub(super) fn carry_out(ctx: &mut Context, step: &Step, done: &mut Vec<Change>) -> Result<(), Trouble> {
     let wanted = &step.wanted;
     let Some(found) = &step.found else {
         create(ctx, step)?;
@@ -29,17 +43,7 @@ pub(super) fn carry_out(ctx: &mut Context, step: &Step, done: &mut Vec<Change>) 
         return Ok(());
     };
     if step.table {
-        match reload(ctx, step, found) {
-            Ok(change) => done.extend(change),
-            Err(Undone { failure, undo }) => {
-                if let Err(second) = undo {
-                    // Why it was to be undone comes first, as it did first.
-                    ctx.report(&failure);
-                    return Err(second);
-                }
-                return Err(failure);
-            }
-        }
+        done.extend(reload(ctx, step, found)?);
     } else if step.resumes() {
         ctx.perform(Request::resume(DeviceId::by_name(found.id.name.clone())))?;
         done.push(Change::Resumed);
@@ -71,24 +75,22 @@ fn create(ctx: &mut Context, step: &Step) -> Result<(), Failure> {
     }
 }
 
-/// A swap that failed, and what became of undoing it.
-struct Undone {
-    failure: Failure,
-    undo: Result<(), Failure>,
-}
-
 /// Gives a device its other table; nothing was done where the driver's own words for both are the same.
-fn reload(ctx: &mut Context, step: &Step, found: &Found) -> Result<Option<Change>, Undone> {
+fn reload(ctx: &mut Context, step: &Step, found: &Found) -> Result<Option<Change>, Trouble> {
     let wanted = &step.wanted;
     let source = wanted.source.clone().unwrap_or_default();
     let device = DeviceId::by_name(found.id.name.clone());
     let load = Request::new(device.clone(), Command::TableLoad(source.table.clone()));
-    if let Err(failure) = ctx.perform(load.with_flags(Flags::READONLY.when(wanted.readonly))) {
-        // The driver keeps what was loaded before.
-        let failure = failure.map_call(|error| Failure::Load(error, wanted.name.clone(), source));
-        return Err(Undone { failure, undo: Ok(()) });
-    }
-    swap(ctx, &device, found).map_err(|failure| Undone { failure, undo: put_back(ctx, &device, found) })
+    // One that is refused leaves what was loaded before.
+    ctx.perform(load.with_flags(Flags::READONLY.when(wanted.readonly)))
+        .map_err(|failure| failure.map_call(|error| Failure::Load(error, wanted.name.clone(), source)))?;
+    swap(ctx, &device, found).map_err(|failure| match put_back(ctx, &device, found) {
+        Ok(()) => failure.into(),
+        Err(second) => {
+            ctx.report(&failure);
+            Trouble::Stuck(Box::new(second))
+        }
+    })
 }
 
 /// Puts the loaded table in the place of the one in use.

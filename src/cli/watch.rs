@@ -171,10 +171,10 @@ impl Watch {
             ctx.out.print(line);
             return;
         }
-        let old_name = match happened {
-            Happened::Renamed(old) => ctx.shown_name(old).to_string().into(),
-            _ => Value::Null,
-        };
+        let mut old_name = Value::Null;
+        if let Happened::Renamed(old) = happened {
+            old_name = ctx.shown_name(old).to_string().into();
+        }
         let uuid = ctx.shown_name(&seen.uuid).to_string();
         ctx.out.print(json::line(
             "watch",
