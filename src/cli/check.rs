@@ -70,7 +70,7 @@ struct Found {
 impl Run for Check {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         let checked = if self.concise { self.devices(ctx)? } else { vec![self.one(ctx)?] };
-        let is_faulty = checked.iter().any(|checked| !checked.faults.is_empty());
+        let is_faulty = checked.iter().any(Checked::is_faulty);
         if self.json {
             let tables: Vec<Value> = checked.iter().map(Checked::to_json).collect();
             ctx.out.print(json::document("check", &[("ok", json!(!is_faulty)), ("tables", tables.into())]));
