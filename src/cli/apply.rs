@@ -201,10 +201,9 @@ fn planned(plan: &Plan) -> Done {
 /// What is so now, where a plan was not carried out to its end.
 fn stopped(ctx: &Context, plan: &Plan, done: &Done, at: &Text, state: &str) -> String {
     let shown = |name: &Text| format!("\"{}\"", ctx.shown_name(name));
-    let is_done = |name: &Text| done.iter().any(|(changed, _)| changed == name);
     let rest = plan.steps.iter().filter(|step| step.is_needed()).map(|step| &step.wanted.name);
     let rest = rest.chain(plan.removals.iter().map(|gone| &gone.id.name));
-    let rest: Vec<String> = rest.filter(|name| *name != at && !is_done(name)).map(shown).collect();
+    let rest: Vec<String> = rest.skip_while(|name| *name != at).skip(1).map(shown).collect();
     let mut lines = vec![format!("stopped at {}{state}", shown(at))];
     let made: Vec<String> = done.iter().map(|(name, change)| change.words(ctx, name, false)).collect();
     if !made.is_empty() {

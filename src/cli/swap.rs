@@ -38,7 +38,12 @@ impl From<Failure> for Trouble {
 pub(super) fn carry_out(ctx: &mut Context, step: &Step, done: &mut Vec<Change>) -> Result<(), Trouble> {
     let wanted = &step.wanted;
     let Some(found) = &step.found else {
-        create(ctx, step)?;
+        if let Err(failure) = create(ctx, step) {
+            // What is left of it could not be removed, which is told with the failure.
+            let left = plan::ask(ctx, DeviceId::by_name(wanted.name.clone()), Flags::NONE);
+            let is_left = left.is_ok_and(|left| left.is_some());
+            return Err(if is_left { Trouble::Stuck(Box::new(failure)) } else { failure.into() });
+        }
         done.push(Change::Created);
         return Ok(());
     };

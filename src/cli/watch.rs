@@ -21,7 +21,8 @@ use std::time::{Duration, Instant, SystemTime};
 /// signal (INT, TERM, HUP) with status 0.
 ///
 /// Nothing is asked again and again: the driver says when to look. So what was done and undone between two looks is not told,
-/// and the kernel's driver says nothing of a suspend or a load, which are told with what comes next.
+/// and the kernel's driver says nothing of a suspend or a load, which are told with what comes next. That a device of the
+/// kernel's was made or resumed is heard in the first network namespace alone.
 #[derive(Args, Debug)]
 pub(super) struct Watch {
     /// The devices, which need not be there yet; without any, all

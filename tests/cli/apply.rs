@@ -222,7 +222,7 @@ fn a_table_that_is_refused_leaves_its_device_as_it_was_and_the_rest_is_told() {
     assert!(stderr.contains(rest), "{stderr}");
     assert!(stderr.ends_with("\n  not done: \"other\", \"new\"\nCommand failed.\n"), "{stderr}");
     assert_eq!(sandbox.ok(&["info", "high"]) + &sandbox.ok(&["table", "high"]), high);
-    let mended = file.replace("linear d30", "linear d29");
+    let mended = file.replace("linear d30", "linear d28");
     assert_eq!(sandbox.apply(&mended), "reloaded high\nreloaded other\ncreated new\n");
 }
 
