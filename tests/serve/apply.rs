@@ -2,11 +2,13 @@
 
 use crate::sandbox::Sandbox;
 use crate::server::{Server, wait};
+use rdmsetup::backend::{Client, User};
+use rdmsetup::dm::{Command as Asked, DeviceId, Flags, Request};
+use rdmsetup::mapper::StateDir;
 use std::fmt::Write;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::Instant;
+use std::thread::yield_now;
 
 /// Forty devices on one another in pairs, over that disk.
 fn file(disk: &str) -> String {
@@ -25,14 +27,24 @@ fn what_was_killed_halfway_is_done_when_it_is_given_again() {
         std::fs::write(sandbox.path().join(format!("{name}.toml")), file(name)).unwrap();
     }
     let server = Server::start(&sandbox, &[]);
-    let begun = Instant::now();
     assert_eq!(sandbox.ok(&["apply", "two.toml"]).lines().count(), 40);
-    let whole = begun.elapsed();
+    let state = StateDir::new(Some(&sandbox.path().join("state"))).unwrap();
+    let mut client = Client::new(Box::new(User::new(state)));
+    let mut stands_on = |device: u32, disk: &str| {
+        let table = Request::new(DeviceId::by_name(format!("low{device}")), Asked::TableStatus);
+        let reply = client.perform(&table.with_flags(Flags::STATUS_TABLE | Flags::NOFLUSH)).unwrap();
+        reply.lines()[0].params.to_string().contains(&format!("/{disk} "))
+    };
     let mut halfway = 0;
     for round in 0..12 {
-        let file = if round % 2 == 0 { "one.toml" } else { "two.toml" };
-        let mut applying = sandbox.command(&["apply", file]).stdout(Stdio::null()).spawn().unwrap();
-        sleep(whole * round / 12);
+        let disk = if round % 2 == 0 { "one" } else { "two" };
+        let file = &format!("{disk}.toml");
+        let mut command = sandbox.command(&["apply", file]);
+        let mut applying = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // When some are done, and in the midst of the next.
+        while applying.try_wait().unwrap().is_none() && !stands_on(round, disk) {
+            yield_now();
+        }
         // With INT it ends between two devices, and says where.
         let signal = if round % 3 == 2 { "-INT" } else { "-KILL" };
         let sent =
