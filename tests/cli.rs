@@ -27,10 +27,14 @@ mod guide;
 mod holders;
 #[path = "cli/options.rs"]
 mod options;
+#[path = "cli/pty.rs"]
+mod pty;
 #[path = "cli/reports.rs"]
 mod reports;
 #[path = "cli/sandbox.rs"]
 mod sandbox;
+#[path = "cli/screens.rs"]
+mod screens;
 #[path = "cli/snapshot.rs"]
 mod snapshot;
 #[path = "cli/state.rs"]

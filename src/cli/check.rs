@@ -4,11 +4,11 @@ use super::concise::{Entries, Entry};
 use super::context::Context;
 use super::create::unreadable;
 use super::failure::{Failure, located, place, reason};
-use super::output::complain;
 use super::{Run, json, table_source};
 use crate::dm::{Errno, Fault, Sectors, TableDraft, TableSyntaxError, Text};
 use crate::mapper::Draft;
 use crate::render::ConciseForm;
+use crate::render::screen::Ink;
 use clap::Args;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -155,14 +155,15 @@ impl Checked {
     fn show(&self, ctx: &mut Context) {
         if self.faults.is_empty() {
             let plural = if self.lines == 1 { "" } else { "s" };
-            ctx.out.print(format!("{}: {} line{plural}, {}, no fault\n", self.called, self.lines, self.size.counted()));
+            let verdict = ctx.screen().map_or_else(|| "no fault".to_owned(), |screen| screen.paint.on(Ink::Good, "no fault"));
+            ctx.out.print(format!("{}: {} line{plural}, {}, {verdict}\n", self.called, self.lines, self.size.counted()));
         }
         for found in &self.faults {
             let shown = match &found.place {
                 Some(place) => Some(located(&self.called, place)),
                 None => found.fault.as_ref().and_then(reason),
             };
-            shown.iter().for_each(|shown| complain(shown));
+            shown.iter().for_each(|shown| ctx.complain(shown));
         }
     }
 

@@ -6,6 +6,7 @@ use super::global::Global;
 use super::mangle::Mangling;
 use super::output::{Output, complain};
 use super::rehearsal::{self, Rehearsal, changes};
+use super::screen::{self, When};
 use super::sysfs;
 use crate::backend::cookie::{Cookie, CookieError};
 use crate::backend::nodes::Nodes;
@@ -15,6 +16,7 @@ use crate::dm::{Amounts, Command, DeviceId, Errno, Flags, Reply, Request, Text};
 #[cfg(all(feature = "serve", target_os = "linux"))]
 use crate::mapper::StateDir;
 use crate::render;
+use crate::render::screen::{Paint, Screen};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -53,6 +55,8 @@ pub(crate) struct Context {
     pub(super) udev_options: UdevOptions,
     /// Requests are shown, not sent.
     pub(super) rehearsal: Option<Rehearsal>,
+    /// When output is for people.
+    color: When,
     bad_cookie: bool,
     opened: Option<(Client, Nodes)>,
     udev: Option<Udev>,
@@ -113,6 +117,7 @@ impl Context {
             dialect: global.dialect.filter(|_| !classic),
             udev_options: environment.udev,
             rehearsal: None,
+            color: global.color.unwrap_or_default(),
             bad_cookie: environment.bad_cookie,
             opened: None,
             udev: None,
@@ -322,12 +327,23 @@ impl Context {
         self.mangling.unmangle(name)
     }
 
+    /// The terminal that output is to be drawn for; `None` where it is to be dmsetup's lines: for scripts, and with `-v`,
+    /// whose blocks are dmsetup's.
+    pub(super) fn screen(&self) -> Option<Screen> {
+        if self.classic || self.verbose > 0 { None } else { screen::of_output(self.color) }
+    }
+
     /// Prints the block of `info`.
     pub(super) fn print_info(&mut self, reply: &Reply) {
-        let from_kernel = self.opened.as_ref().is_some_and(|(client, _)| !client.is_mapper());
-        let read_ahead = reply.device.dev.filter(|_| from_kernel).and_then(sysfs::read_ahead);
+        let read_ahead = self.read_ahead(reply);
         let (name, uuid) = (self.shown_name(&reply.device.name), self.shown_name(&reply.device.uuid));
         self.out.print(render::info(reply, &name, &uuid, read_ahead));
+    }
+
+    /// The sectors that the kernel reads ahead on its device.
+    pub(super) fn read_ahead(&self, reply: &Reply) -> Option<u64> {
+        let from_kernel = self.opened.as_ref().is_some_and(|(client, _)| !client.is_mapper());
+        reply.device.dev.filter(|_| from_kernel).and_then(sysfs::read_ahead)
     }
 
     /// Prints the block of `info` if `-v` asks for it.
@@ -341,7 +357,13 @@ impl Context {
     pub(super) fn report(&mut self, failure: &Failure) {
         let explained =
             failure.call().filter(|_| !self.classic).and_then(|error| diagnosis::explain(self, error));
-        failure.lines(self.classic, explained).iter().for_each(|line| complain(line));
+        failure.lines(self.classic, explained).iter().for_each(|line| self.complain(line));
+    }
+
+    /// Writes a failure's lines to standard error, in colours where somebody looks.
+    pub(super) fn complain(&self, lines: &str) {
+        let paint = if self.classic { Paint::Plain } else { screen::of_failures(self.color) };
+        complain(&paint.failure(lines));
     }
 
     /// Ends the command: makes what was done last, tells of the failure, writes the output. Whether all went well.

@@ -8,6 +8,7 @@ use super::{Run, json, sysfs};
 use crate::backend::{Holder, Process};
 use crate::block::Peer;
 use crate::dm::{Command, DeviceNumber, Errno, Flags, Request, Text};
+use crate::render::screen;
 use clap::Args;
 use serde_json::{Value, json};
 use std::ffi::OsString;
@@ -52,6 +53,9 @@ impl Run for Holders {
         if self.json {
             let devices: Vec<Value> = devices.iter().map(Held::to_json).collect();
             ctx.out.print(json::document("holders", &[("devices", devices.into())]));
+        } else if let Some(screen) = ctx.screen().filter(|_| !devices.is_empty()) {
+            let rows: Vec<_> = devices.iter().map(|held| (held.name.clone(), held.open_count, held.by())).collect();
+            ctx.out.print(screen::holders(screen, &rows));
         } else {
             devices.iter().for_each(|held| ctx.out.print(held.lines()));
         }
@@ -125,15 +129,21 @@ impl Held {
             1 => "open once".to_owned(),
             count => format!("open {count} times"),
         })];
-        lines.extend(self.holders.iter().map(|holder| {
+        lines.extend(self.by().iter().map(|by| format!("  {by}")));
+        lines.join("\n") + "\n"
+    }
+
+    /// Those who hold it, in words.
+    fn by(&self) -> Vec<String> {
+        let known = self.holders.iter().map(|holder| {
             let times = match times(holder) {
                 1 => String::new(),
                 times => format!(", {times} times"),
             };
-            format!("  {}{times}", diagnosis::holder(holder))
-        }));
-        lines.extend((self.others > 0).then(|| format!("  {} that cannot be seen from here", self.others)));
-        lines.join("\n") + "\n"
+            format!("{}{times}", diagnosis::holder(holder))
+        });
+        let others = (self.others > 0).then(|| format!("{} that cannot be seen from here", self.others));
+        known.chain(others).collect()
     }
 
     fn to_json(&self) -> Value {

@@ -111,6 +111,7 @@ fn sections() -> Roff {
             ("DM_DISABLE_UDEV", "If set, nodes are made by the program and not by udev."),
             ("DM_UDEV_COOKIE", "The cookie that commands count in with, as --udevcookie says."),
             ("DM_DEFAULT_NAME_MANGLING_MODE", "When names are written in hex, as --manglename says."),
+            ("NO_COLOR", "If set, there are no colours, unless --color asks for them."),
             ("RDMSETUP_UDEV_TIMEOUT", "How many seconds a command waits for udev, 180 if not set."),
         ],
     );

@@ -35,6 +35,8 @@ mod rehearsal;
 mod report;
 mod report_fields;
 mod report_row;
+mod screen;
+mod seen;
 mod selector;
 mod split_name;
 mod sysfs;
@@ -43,6 +45,7 @@ mod tree;
 mod udev_options;
 mod usage;
 
+use crate::render::screen::Paint;
 use called::Called;
 use clap::{ArgMatches, Command};
 use command_line::CommandLine;
@@ -50,6 +53,7 @@ use context::{Context, Environment};
 use failure::Failure;
 use output::complain;
 use refusal::Refusal;
+use screen::When;
 use std::ffi::{OsStr, OsString};
 
 /// A subcommand as the list has it.
@@ -191,7 +195,8 @@ pub fn run(argv: impl Iterator<Item = OsString>) -> bool {
         }
         Err(refusal) => {
             let classic = called.is_classic();
-            refusal.lines(&program, &argv, classic).iter().for_each(|line| complain(line));
+            let paint = if classic { Paint::Plain } else { screen::of_failures(When::Auto) };
+            refusal.lines(&program, &argv, classic).iter().for_each(|line| complain(&paint.failure(line)));
             false
         }
     }

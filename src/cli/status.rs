@@ -3,8 +3,10 @@
 use super::Run;
 use super::context::Context;
 use super::failure::Failure;
+use super::seen::shortened;
 use super::selector::{Selected, Selector};
 use crate::dm::{Command, Flags, Reply, Request, StatusLine};
+use crate::render::screen::{self, Screen, SeenLine, Shows};
 use crate::render::{self, Keys};
 use clap::Args;
 use std::ffi::OsString;
@@ -47,6 +49,9 @@ pub(super) struct Which {
 
 impl Run for Status {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        if let Some(screen) = ctx.screen() {
+            return self.which.show(ctx, screen, self.which.flags(), Shows::Status);
+        }
         let Which { names, selector, .. } = &self.which;
         selector.each_or_all(ctx, names, |ctx, device| {
             let request = Request::new(device.id.clone(), Command::TableStatus).with_flags(self.which.flags());
@@ -73,6 +78,28 @@ impl Which {
     /// Whether only lines of some type are asked for.
     pub(super) fn is_choosy(&self) -> bool {
         self.target.is_some()
+    }
+
+    /// Draws the lines of all the devices.
+    pub(super) fn show(&self, ctx: &mut Context, screen: Screen, flags: Flags, shows: Shows) -> Result<(), Failure> {
+        let mut seen = Vec::new();
+        let outcome = self.selector.each_or_all(ctx, &self.names, |ctx, device| {
+            let request = Request::new(device.id.clone(), Command::TableStatus).with_flags(flags);
+            let reply = ctx.perform_if_exists(request)?;
+            let device = ctx.shown_name(&reply.device.name);
+            let wanted = reply.lines().iter().filter(|line| self.wants(line));
+            let wanted = wanted.cloned().map(|mut line| {
+                line.params = shortened(&line.params);
+                Some(line)
+            });
+            let without = (reply.lines().is_empty() && self.target.is_none()).then_some(None);
+            seen.extend(wanted.chain(without).map(|line| SeenLine { device: device.clone(), line }));
+            Ok(())
+        });
+        if !seen.is_empty() {
+            ctx.out.print(screen::lines(screen, &seen, shows));
+        }
+        outcome
     }
 
     /// Prints the lines; a device without a table has an empty one, unless only some are asked for.

@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::selector::Selected;
 use super::status::Which;
 use crate::dm::{Command, DeviceId, DeviceNumber, Errno, Flags, Request};
+use crate::render::screen::Shows;
 use crate::render::{self, ConciseForm, Keys};
 use clap::Args;
 use std::collections::{HashMap, HashSet};
@@ -40,6 +41,10 @@ impl Run for Table {
             return self.run_concise(ctx, keys);
         }
         let flags = self.flags(ctx);
+        // What holds keys is wiped, and a layout is not.
+        if let Some(screen) = ctx.screen().filter(|_| !self.showkeys) {
+            return self.which.show(ctx, screen, flags, Shows::Arguments(keys));
+        }
         let Which { names, selector, .. } = &self.which;
         selector.each_or_all(ctx, names, |ctx, device| {
             let reply = ctx.perform(Request::new(device.id.clone(), Command::TableStatus).with_flags(flags))?;

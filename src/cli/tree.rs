@@ -106,7 +106,7 @@ fn style(words: &str) -> Option<TreeStyle> {
 
 /// Whether the locale's characters are UTF-8, by what the environment says. Unlike dmsetup this does not see whether
 /// such a locale is installed.
-fn speaks_utf8() -> bool {
+pub(super) fn speaks_utf8() -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
         .find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));

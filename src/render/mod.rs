@@ -9,6 +9,7 @@ mod histogram;
 mod info;
 mod list;
 pub mod report;
+pub mod screen;
 mod table;
 mod tree;
 mod units;

@@ -128,6 +128,11 @@ impl DeviceTree {
         node.used_by.iter().map(|&place| &self.nodes[place])
     }
 
+    /// The devices that no other uses.
+    pub fn roots(&self) -> impl Iterator<Item = &TreeNode> {
+        self.roots.iter().map(|&place| &self.nodes[place])
+    }
+
     /// The drawing. `kernel_name` is asked only if the style has the kernel's names.
     pub fn draw(&self, style: &TreeStyle, kernel_name: &dyn Fn(DeviceNumber) -> Option<Text>) -> Vec<u8> {
         let levels = Vec::new();
@@ -177,7 +182,7 @@ pub enum TreeSigns {
 
 impl TreeSigns {
     /// Nothing, a branch, a line that goes on, the last branch; on one line: the only one, the first one.
-    fn pieces(self) -> [&'static str; 6] {
+    pub(super) fn pieces(self) -> [&'static str; 6] {
         match self {
             Self::Ascii => ["  ", "|-", "| ", "`-", "---", "-+-"],
             Self::Utf8 => ["  ", "├─", "│ ", "└─", "───", "─┬─"],

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 /// A test's own place.
 pub(crate) struct Sandbox {
-    directory: TempDir,
+    pub(crate) directory: TempDir,
 }
 
 /// What came of a run.
