@@ -19,6 +19,8 @@ mod decode;
 mod devices;
 #[path = "cli/dry_run.rs"]
 mod dry_run;
+#[path = "cli/explain.rs"]
+mod explain;
 #[path = "cli/failures.rs"]
 mod failures;
 #[path = "cli/guide.rs"]

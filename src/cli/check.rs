@@ -5,7 +5,7 @@ use super::context::Context;
 use super::create::unreadable;
 use super::failure::{Failure, located, place, reason};
 use super::{Run, json, table_source};
-use crate::dm::{Errno, Fault, Sectors, TableDraft, TableSyntaxError, Text};
+use crate::dm::{Errno, Fault, Sectors, TableSyntaxError, Text};
 use crate::mapper::Draft;
 use crate::render::ConciseForm;
 use crate::render::screen::Ink;
@@ -28,8 +28,8 @@ pub(super) struct Check {
     /// The file that holds the table, - for standard input, as without it; with --concise the devices themselves
     file: Option<OsString>,
 
-    /// The table itself: lines of START LENGTH TARGET PARAMETERS, START and LENGTH in sectors of 512
-    /// bytes or with a unit, as in 64MiB
+    /// The table itself: lines of START LENGTH TARGET PARAMETERS, in sectors of 512 bytes or with a
+    /// unit, as in 64MiB; a LENGTH of 100% is all that the line's device has left
     #[arg(long)]
     table: Option<OsString>,
 
@@ -126,7 +126,7 @@ impl Check {
         text: &[u8],
         planned: &BTreeMap<Text, Sectors>,
     ) -> Result<Checked, Failure> {
-        let table = TableDraft::parse(text, ctx.amounts());
+        let table = ctx.table_draft(text, planned);
         let name = device.cloned().unwrap_or_default();
         let draft = Draft { device: &name, lines: &table.lines, read_only: self.readonly, planned };
         let size = draft.size();

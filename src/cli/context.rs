@@ -12,7 +12,7 @@ use crate::backend::cookie::{Cookie, CookieError};
 use crate::backend::nodes::Nodes;
 use crate::backend::udev::{Keeper, Udev, UdevOptions};
 use crate::backend::{self, Choice, Client, Dialect, TraceStyle};
-use crate::dm::{Amounts, Command, DeviceId, Errno, Flags, Reply, Request, Text};
+use crate::dm::{Command, DeviceId, Errno, Flags, Reply, Request, Text};
 #[cfg(all(feature = "serve", target_os = "linux"))]
 use crate::mapper::StateDir;
 use crate::render;
@@ -204,11 +204,6 @@ impl Context {
                 Failure::Call(error)
             })
         })
-    }
-
-    /// How the numbers of tables are written: dmsetup knows no units.
-    pub(super) fn amounts(&self) -> Amounts {
-        if self.classic { Amounts::Sectors } else { Amounts::Sizes }
     }
 
     /// Whether a kernel's driver answers.

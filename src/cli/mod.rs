@@ -39,6 +39,7 @@ mod screen;
 mod seen;
 mod selector;
 mod split_name;
+mod survey;
 mod sysfs;
 mod table_source;
 mod tree;
@@ -124,6 +125,7 @@ subcommands! {
     "serve" => serve::Serve;
     "decode" => decode::Decode;
     "check" => check::Check;
+    "explain" => explain::Explain;
     "holders" => holders::Holders;
     #[cfg(feature = "desk")]
     "completions" => completions::Completions;

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod concise;
+mod explain;
 mod histogram;
 mod info;
 mod list;
@@ -15,6 +16,7 @@ mod tree;
 mod units;
 
 pub use concise::{ConciseForm, concise};
+pub use explain::{ExplainedLine, Place, explain};
 pub use histogram::{Edges, HistogramStyle, Values, histogram, percent};
 pub use info::info;
 pub use list::{DeviceName, dependencies, listed, listed_with_target, target_version};

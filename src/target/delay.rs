@@ -2,7 +2,7 @@
 
 use super::{Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::{BlockDevice, Pdev};
-use crate::dm::{Bytes, Errno, Fault, Sectors, Text, Version};
+use crate::dm::{Bytes, Errno, Fault, Role, Sectors, Text, Use, Version, roles};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -164,6 +164,7 @@ pub(super) static TARGET: TargetType = TargetType {
     help: "Keeps each request back for MILLISECONDS and then sends it to DEVICE, from SECTOR on. Three arguments are for \
            all requests; with six the second three are for what writes, with nine the last three are for flushes. What is \
            kept back is let go when the device is suspended.",
+    roles: |words| roles(words, &[], &[Role::Device(Use::Whole), Role::Offset, Role::Plain]),
     example: "0 2097152 delay /dev/sdb 0 0 /dev/sdb 0 500",
     rewords: false,
     init,

@@ -2,7 +2,7 @@
 
 use super::{Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::{BlockDevice, Pdev};
-use crate::dm::{Bytes, Errno, Fault, Sectors, Text, Version};
+use crate::dm::{Bytes, Errno, Fault, Role, Sectors, Text, Use, Version, roles};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -134,6 +134,7 @@ pub(super) static TARGET: TargetType = TargetType {
            Features, COUNT words of them, say what goes wrong meanwhile in place of all: error_reads, drop_writes, \
            error_writes, corrupt_bio_byte NTH r|w VALUE FLAGS (the byte counted from 1 of each request that has the flags \
            of the kernel's bio), random_read_corrupt and random_write_corrupt PROBABILITY (of 1000000000).",
+    roles: |words| roles(words, &[Role::Device(Use::Whole), Role::Offset], &[]),
     example: "0 2097152 flakey /dev/sdb 0 60 5 2 error_reads drop_writes",
     rewords: false,
     init,

@@ -6,7 +6,7 @@
 
 use super::{Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::{BlockDevice, Pdev};
-use crate::dm::{Bytes, Errno, Fault, SECTOR_SIZE, Sectors, Text, Version};
+use crate::dm::{Bytes, Errno, Fault, Role, SECTOR_SIZE, Sectors, Text, Use, Version, roles};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 mod log;
@@ -184,6 +184,7 @@ pub(super) static TARGET: TargetType = TargetType {
            data, so that replay-log can bring a disk to any point of it. The message mark TEXT puts a mark into the log; \
            the last mark is dm-log-writes-end. A new table begins a new log, and so does the end of a server that was \
            killed: replay the log before it runs again.",
+    roles: |words| roles(words, &[Role::Device(Use::Whole), Role::Device(Use::Own)], &[]),
     example: "0 2097152 log-writes /dev/sdb /dev/sdc",
     rewords: false,
     init,

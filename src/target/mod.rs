@@ -17,7 +17,7 @@ pub use mapping::{Ended, Mapping, Operation, Used};
 pub use shared::Shared;
 
 use crate::block::{BlockDevice, Pdev};
-use crate::dm::{Bytes, Errno, Fault, Sectors, Text, Version};
+use crate::dm::{Bytes, Errno, Fault, Role, Sectors, Text, Version};
 use std::fmt::Debug;
 
 /// Where a target tells of what happens to it outside of any request, as at the end of work in the background.
@@ -64,6 +64,9 @@ pub struct TargetType {
     pub usage: &'static str,
     /// What it is for and what its arguments mean: a few sentences for the manual and for help.
     pub help: &'static str,
+    /// What the words of a line's parameters are, for those who read and show tables: as many as there are words. They may
+    /// be wrong, and too few.
+    pub roles: fn(&[Text]) -> Vec<Role>,
     /// A whole table line that uses it, for the manual; tests make it.
     pub example: &'static str,
     /// Whether messages, or being suspended, change what [`Target::params`] says.

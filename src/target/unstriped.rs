@@ -2,7 +2,7 @@
 
 use super::{Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::Pdev;
-use crate::dm::{Errno, Fault, Sectors, Text, Version};
+use crate::dm::{Errno, Fault, Role, Sectors, Text, Use, Version, roles};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -86,6 +86,11 @@ pub(super) static TARGET: TargetType = TargetType {
     help: "Undoes striping: of DEVICE, which is dealt CHUNK sectors at a time to STRIPES disks from its SECTOR on, maps \
            what lies on the disk STRIPE, counted from 0. The line's length must be a multiple of CHUNK. It does not \
            discard.",
+    roles: |words| {
+        let stripes = words.first().and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
+        let set = Role::Device(Use::Times(stripes.unwrap_or(1)));
+        roles(words, &[Role::Plain, Role::Sectors, Role::Plain, set, Role::Offset], &[])
+    },
     example: "0 2097152 unstriped 2 128 1 /dev/sdb 0",
     rewords: false,
     init,

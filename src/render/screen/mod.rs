@@ -26,7 +26,7 @@ pub struct Screen {
 }
 
 /// Text of any bytes as it may be shown: what is no character, or moves the cursor, as an escape.
-pub(super) fn printable(text: &[u8]) -> String {
+pub(in crate::render) fn printable(text: &[u8]) -> String {
     let mut shown = String::with_capacity(text.len());
     for chunk in text.utf8_chunks() {
         for char in chunk.valid().chars() {

@@ -7,13 +7,19 @@ use super::log::Log;
 use super::member::Member;
 use super::origin::Origin;
 use crate::block::Pdev;
-use crate::dm::{Errno, Fault, Sectors, Text};
+use crate::dm::{Errno, Fault, Role, Sectors, Text, Use, roles};
 use crate::target::{Init, Used};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The usage line of both.
 pub(super) const USAGE: &str = "ORIGIN COW P|PO|N CHUNK [FEATURES [FEATURE...]]";
+
+/// What the words of a line of either are.
+pub(super) fn roles_of(words: &[Text]) -> Vec<Role> {
+    let (origin, store) = (Role::Device(Use::Whole), Role::Device(Use::Own));
+    roles(words, &[origin, store, Role::Plain, Role::Sectors], &[])
+}
 
 /// Where the arguments are.
 const ORIGIN: usize = 0;
