@@ -31,6 +31,8 @@ mod holders;
 mod options;
 #[path = "cli/pty.rs"]
 mod pty;
+#[path = "cli/readme.rs"]
+mod readme;
 #[path = "cli/reports.rs"]
 mod reports;
 #[path = "cli/sandbox.rs"]

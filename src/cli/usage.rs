@@ -46,21 +46,21 @@ fn meanings(target: &TargetType) -> String {
     let roles = (target.roles)(words);
     let amount = |word: &Text| Sectors::parse(&word.to_string()).map(human).unwrap_or_default();
     let whole = roles.iter().position(|role| *role == Role::Device(Use::Whole)).map(|index| &words[index]);
-    let rest = whole.map_or(String::new(), |disk| format!("; 100% is all that {disk} has left"));
+    let rest = whole.map_or(String::new(), |disk| format!(", or be 100%: all that {disk} has left"));
     let mut rows = vec![
         (start, "the first sector of the device that the line maps".to_owned()),
-        (length, format!("how many sectors it maps: {}, also with a unit{rest}", amount(length))),
+        (length, format!("its length, {}; may have a unit{rest}", amount(length))),
     ];
     let mut device = None;
     for (word, role) in words.iter().zip(roles) {
         let meaning = match role {
             Role::Device(Use::Own) => "a device for data of its own".to_owned(),
-            Role::Device(_) => "a device: a disk, or for the mapper in userspace a file too".to_owned(),
+            Role::Device(_) => "a disk, a device, or in userspace a file".to_owned(),
             Role::Offset => {
                 let on = device.map_or(String::new(), |device: &Text| format!(" on {device}"));
-                format!("the sector{on} where the line begins: at {}, also with a unit", amount(word))
+                format!("where{on} the line begins, at {}; may have a unit", amount(word))
             }
-            Role::Sectors => format!("sectors: {}, also with a unit", amount(word)),
+            Role::Sectors => format!("sectors, {}; may have a unit", amount(word)),
             Role::Plain => continue,
         };
         device = if matches!(role, Role::Device(_)) { Some(word) } else { device };

@@ -72,7 +72,7 @@ pub fn explain(paint: Paint, name: &str, lines: &[ExplainedLine], fine: bool) ->
             human(line.length)
         ));
         if !line.summary.is_empty() {
-            text.push_str(&format!("    {}\n", line.summary));
+            text.push_str(&wrapped(&line.summary));
         }
         for place in &line.places {
             let share = match place.uses {
@@ -89,6 +89,18 @@ pub fn explain(paint: Paint, name: &str, lines: &[ExplainedLine], fine: bool) ->
         text.push_str(&picture(paint, lines, fine));
     }
     text
+}
+
+/// The text in lines of at most 78 columns, behind four blanks.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::from("   ")];
+    for word in text.split_whitespace() {
+        match lines.last_mut().filter(|line| line.chars().count() + 1 + word.chars().count() <= 78) {
+            Some(line) => line.extend([" ", word]),
+            None => lines.push(format!("    {word}")),
+        }
+    }
+    lines.join("\n") + "\n"
 }
 
 /// The signs of a picture: corners, forks, ends, lines, an arrow.
