@@ -9,7 +9,7 @@ pub fn human(sectors: Sectors) -> String {
     // Tenths, so that 1023.97 KiB is 1.0 MiB and not 1024.0 KiB.
     let mut unit = 0;
     let mut tenths = bytes * 10;
-    while unit + 1 < UNITS.len() && (tenths + 5) / 10 >= 1024 {
+    while unit + 1 < UNITS.len() && tenths >= 10240 {
         unit += 1;
         tenths = (bytes * 10 + (1 << (10 * unit - 1))) >> (10 * unit);
     }

@@ -134,7 +134,7 @@ mod tests {
         );
         let narrow = drawn(40, Paint::Plain);
         assert!(narrow.lines().all(|line| line.chars().count() <= 40), "{narrow}");
-        assert_eq!(narrow.lines().count(), 4, "{narrow}");
+        assert!(narrow.lines().count() > 3 && narrow.contains("4.0 GiB"), "{narrow}");
     }
 
     #[test]

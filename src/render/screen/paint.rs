@@ -86,9 +86,9 @@ mod tests {
         let painted = Paint::Coloured.failure(lines);
         assert_eq!(Paint::Plain.failure(lines), lines);
         assert!(painted.contains("\n    \x1b[31;1m^^\x1b[0m\n"), "{painted:?}");
-        assert!(painted.contains("  \x1b[36mhint:\x1b[39m as in 8"), "{painted:?}");
+        assert!(painted.contains("  \x1b[36mhint:\x1b[0m as in 8"), "{painted:?}");
         let plain: String =
             painted.split('\x1b').map(|part| part.split_once('m').map_or(part, |(_, rest)| rest)).collect();
-        assert!(plain.ends_with("as in 8") && painted.contains("\n  0 8x zero\n"), "{painted:?}");
+        assert_eq!(plain, lines);
     }
 }
