@@ -29,6 +29,11 @@ pub(super) struct Global {
     #[arg(long, value_name = "fields|hex|plist", num_args = 0..=1, require_equals = true, default_missing_value = "fields", value_parser = trace_style)]
     pub(super) trace: Option<TraceStyle>,
 
+    /// Write a JSON document to standard output in place of text, for a failure too: see
+    /// rdmsetup-json(5)
+    #[arg(long)]
+    pub(super) json: bool,
+
     /// Show the device after the command
     #[arg(short, long, action = ArgAction::Count)]
     pub(super) verbose: u8,

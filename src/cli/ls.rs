@@ -1,12 +1,12 @@
 //! `ls`: the devices.
 
-use super::Run;
+use super::{Run, json};
 use super::block_name::{self, NameKind};
 use super::context::Context;
 use super::failure::Failure;
 use super::selector::{self, Selected};
 use super::tree;
-use crate::dm::{Command, Flags, ReplyBody, Request, Text};
+use crate::dm::{Command, DeviceId, Flags, ListedDevice, ReplyBody, Request, Text};
 use crate::render;
 use clap::Args;
 use std::ffi::{OsStr, OsString};
@@ -54,6 +54,11 @@ impl Run for Ls {
             let lines = [Some(unknown.to_string()), hint, Some("Couldn't process command line.".into())];
             Failure::refused(&lines.into_iter().flatten().collect::<Vec<_>>())
         })?;
+        ctx.tell_list("devices");
+        if ctx.json.is_some() && self.exec.is_some() {
+            let why = "what the command writes would stand in the document";
+            return Err(Failure::Ours(format!("--json and --exec cannot be together: {why}")));
+        }
         if self.target.is_some() || self.exec.is_some() {
             let command = self.exec.as_deref().map(split).transpose()?;
             return selector::all(ctx, |ctx, device| self.visit(ctx, device, command.as_deref()));
@@ -63,6 +68,10 @@ impl Run for Ls {
         }
         let reply = ctx.perform(Request::global(Command::ListDevices))?;
         let ReplyBody::Devices(devices) = reply.body else { return Ok(()) };
+        if ctx.json.is_some() {
+            json::told::listed(ctx, &devices);
+            return Ok(());
+        }
         if devices.is_empty() {
             ctx.out.print("No devices found\n");
         }
@@ -84,6 +93,11 @@ impl Ls {
         if let Some(target) = &self.target
             && !reply.lines().iter().any(|line| line.target.as_bytes() == target.as_bytes())
         {
+            return Ok(());
+        }
+        if ctx.json.is_some() {
+            let DeviceId { name, dev, .. } = reply.device;
+            json::told::listed(ctx, &[ListedDevice { name, dev: dev.unwrap_or_default(), event_nr: Some(reply.event_nr), uuid: None }]);
             return Ok(());
         }
         if command.is_none() || ctx.verbose > 0 {

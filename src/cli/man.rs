@@ -32,6 +32,8 @@ pub(super) struct Man {
 }
 
 impl Run for Man {
+    const NO_DOCUMENT: Option<&'static str> = Some("it writes files, and nothing to standard output");
+
     fn run(self, _: &mut Context) -> Result<(), Failure> {
         let directory = Path::new(&self.directory);
         for (name, text) in pages() {

@@ -1,5 +1,6 @@
 //! `linear`: a range of another device.
 
+use super::texts::{EMPTY, Kind, Texts, one};
 use super::{Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::Pdev;
 use crate::dm::{Errno, Fault, Sectors, Text, Version};
@@ -46,6 +47,13 @@ pub(super) static TARGET: TargetType = TargetType {
            device, or cut a device into several.",
     example: "0 2097152 linear /dev/sdb 384",
     rewords: false,
+    texts: Texts {
+        table: &[
+            one("device", Kind::Device, "the device under it"),
+            one("offset_bytes", Kind::Sectors, "where on the device it begins"),
+        ],
+        status: EMPTY,
+    },
     init,
 };
 

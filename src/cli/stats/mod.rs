@@ -239,8 +239,7 @@ impl Run for Stats {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         let name = self.words.first();
         let Some(action) = ACTIONS.iter().find(|action| name.is_some_and(|name| name == action.name)) else {
-            complain("Unknown stats command.");
-            complain(&usage());
+            ctx.report(&Failure::classic(format!("Unknown stats command.\n{}", usage())));
             return Err(Failure::Reported);
         };
         let refused = |line: &str| Err(Failure::classic(line));

@@ -11,6 +11,7 @@
 //! first alone, as the kernel does until its own copying comes there.
 
 mod args;
+mod form;
 mod legs;
 mod log;
 mod recovery;
@@ -191,6 +192,7 @@ pub(super) static TARGET: TargetType = TargetType {
            legs waits until the table is changed; with \"keep_log\" too it succeeds, and the log knows where the legs differ.",
     example: "0 2097152 mirror core 1 1024 2 /dev/sdb 0 /dev/sdc 0",
     rewords: false,
+    texts: form::TEXTS,
     init,
 };
 

@@ -5,6 +5,7 @@
 //! long as a selector looks at its paths.
 
 mod args;
+mod form;
 mod groups;
 mod messages;
 mod selector;
@@ -304,6 +305,7 @@ pub(super) static TARGET: TargetType = TargetType {
            reinstate_path DEVICE, switch_group N, enable_group N, disable_group N, queue_if_no_path and fail_if_no_path.",
     example: "0 2097152 multipath 0 0 2 1 round-robin 0 1 1 /dev/sdb 1 round-robin 0 1 1 /dev/sdc 1",
     rewords: true,
+    texts: form::TEXTS,
     init,
 };
 

@@ -3,7 +3,7 @@
 //! To whoever reads it, it is the snapshot from the first instant. Chunks go from the end of the store's list: the copies to
 //! the origin, a flush of it, and then the list is shortened. Whatever is interrupted is done again from the list.
 
-use super::arguments::{Snapshot, USAGE};
+use super::arguments::{Snapshot, TEXTS, USAGE};
 use super::layout;
 use super::member::{Member, bytes_of, head};
 use super::origin::Origin;
@@ -280,5 +280,6 @@ pub(in crate::target) static TARGET: TargetType = TargetType {
            merged at a time, and only a persistent one.",
     example: "0 2097152 snapshot-merge /dev/sdb /dev/sdc P 16",
     rewords: false,
+    texts: TEXTS,
     init,
 };

@@ -3,6 +3,7 @@
 use super::origin::Origin;
 use crate::block::{BlockDevice, Pdev};
 use crate::dm::{Bytes, Errno, Fault, SECTOR_SIZE, Sectors, Text, Version};
+use crate::target::texts::{EMPTY, Kind, Texts, one};
 use crate::target::{Events, Init, Mapping, Operation, Target, TargetType, Used};
 use std::sync::{Arc, Weak};
 
@@ -82,5 +83,6 @@ pub(in crate::target) static TARGET: TargetType = TargetType {
            there are snapshots, write to ORIGIN through this target alone. Discarding is refused, as in the kernel.",
     example: "0 2097152 snapshot-origin /dev/sdb",
     rewords: false,
+    texts: Texts { table: &[one("origin", Kind::Device, "the device that has snapshots")], status: EMPTY },
     init,
 };

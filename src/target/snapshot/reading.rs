@@ -1,6 +1,6 @@
 //! `snapshot`: the origin as it was, and what was written to the snapshot since.
 
-use super::arguments::{Snapshot, USAGE};
+use super::arguments::{Snapshot, TEXTS, USAGE};
 use crate::block::{BlockDevice, Pdev};
 use crate::dm::{Bytes, Errno, Fault, SECTOR_SIZE, Sectors, Text, Version};
 use crate::target::{Init, Mapping, Operation, Target, TargetType, Used};
@@ -138,5 +138,6 @@ pub(in crate::target) static TARGET: TargetType = TargetType {
            discard_zeroes_cow, discard_passdown_origin.",
     example: "0 2097152 snapshot /dev/sdb /dev/sdc P 16",
     rewords: false,
+    texts: TEXTS,
     init,
 };
