@@ -31,6 +31,12 @@ mod options;
 mod reports;
 #[path = "cli/sandbox.rs"]
 mod sandbox;
+#[path = "cli/schema.rs"]
+mod schema;
+#[path = "cli/schema_contract.rs"]
+mod schema_contract;
+#[path = "cli/schema_forms.rs"]
+mod schema_forms;
 #[path = "cli/snapshot.rs"]
 mod snapshot;
 #[path = "cli/state.rs"]

@@ -60,6 +60,8 @@ pub(super) struct Mangle {
 }
 
 impl Run for Mangle {
+    const CHANGES: bool = true;
+
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         ctx.tell_list("names");
         self.udev.apply(ctx)?;

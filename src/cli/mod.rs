@@ -69,6 +69,9 @@ trait Run: clap::Args {
     /// Why there is no document of it for `--json`, if there is none: it is refused then.
     const NO_DOCUMENT: Option<&'static str> = None;
 
+    /// Whether it changes devices: its document tells of those that it changed and of those that are gone.
+    const CHANGES: bool = false;
+
     /// Carries the command out.
     fn run(self, ctx: &mut Context) -> Result<(), Failure>;
 }
@@ -145,6 +148,10 @@ fn run_subcommand<T: Run>(mut matches: ArgMatches, ctx: &mut Context) -> Result<
         && let Some(why) = T::NO_DOCUMENT
     {
         return Err(Failure::Ours(format!("--json is not for this command: {why}")));
+    }
+    if T::CHANGES {
+        ctx.tell_list("devices");
+        ctx.tell_list("removed");
     }
     let args = T::from_arg_matches_mut(&mut matches).map_err(|error| Failure::Ours(error.to_string()))?;
     args.run(ctx)

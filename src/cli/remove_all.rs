@@ -24,6 +24,8 @@ pub(super) struct RemoveAll {
 }
 
 impl Run for RemoveAll {
+    const CHANGES: bool = true;
+
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         self.udev.apply(ctx)?;
         let left = self.remove_unused(ctx)?;

@@ -317,6 +317,9 @@ fn commands() -> String {
 }
 
 fn help(stats: &Stats, ctx: &mut Context) -> Result<(), Failure> {
+    if let Some(document) = &mut ctx.json {
+        document.set("text", usage());
+    }
     complain(&usage());
     if stats.report.columns > 0 || stats.names().first().is_some_and(|word| word == "report") {
         report::fields(stats, ctx)?;
