@@ -31,8 +31,6 @@ mod options;
 mod reports;
 #[path = "cli/sandbox.rs"]
 mod sandbox;
-#[path = "cli/schema.rs"]
-mod schema;
 #[path = "cli/schema_contract.rs"]
 mod schema_contract;
 #[path = "cli/schema_forms.rs"]

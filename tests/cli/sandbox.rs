@@ -1,6 +1,8 @@
 //! A directory with a state of its own, and the program run in it.
 
-use crate::schema;
+#[path = "schema.rs"]
+pub(crate) mod schema;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -3,7 +3,7 @@
 //! `UPDATE=1 cargo test --test cli schema` rewrites it.
 
 use crate::sandbox::Sandbox;
-use crate::schema::{SCHEMA, path};
+use crate::sandbox::schema::{SCHEMA, path};
 use rdmsetup::target::{FOREIGN, Feature, Form, Kind, OTHER, Part, TARGETS, Texts, Word};
 use serde_json::{Map, Value, json};
 
@@ -199,4 +199,38 @@ fn targets_and_reports_are_in_the_schema_as_the_program_has_them() {
     }
     let there = std::fs::read_to_string(path()).unwrap();
     assert!(there == text, "{} is stale: UPDATE=1 cargo test --test cli schema", path().display());
+}
+
+#[test]
+fn the_schema_is_one() {
+    assert_eq!(SCHEMA["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    jsonschema::meta::validate(&SCHEMA).unwrap();
+}
+
+/// Every object of fields is closed, and every field is described.
+#[test]
+fn the_schema_leaves_nothing_open() {
+    let mut open = vec![("".to_owned(), &*SCHEMA)];
+    while let Some((at, schema)) = open.pop() {
+        let Value::Object(fields) = schema else { continue };
+        let is_part =
+            ["/if", "/then", "/else", "/$defs/document", "/$defs/state"].iter().any(|end| at.ends_with(end));
+        if let Some(Value::Object(properties)) = fields.get("properties").filter(|_| !is_part) {
+            let closed = ["additionalProperties", "unevaluatedProperties"];
+            assert!(closed.iter().any(|key| fields.get(*key) == Some(&Value::Bool(false))), "{at} is open");
+            for (name, property) in properties {
+                let known = ["description", "$ref", "const"].iter().any(|key| property.get(*key).is_some());
+                assert!(known || name == "command" || name == "ok", "{at}/{name} is not described");
+            }
+        }
+        for (key, value) in fields {
+            if let Value::Array(items) = value {
+                open.extend(
+                    items.iter().enumerate().map(|(index, item)| (format!("{at}/{key}/{index}"), item)),
+                );
+            } else {
+                open.push((format!("{at}/{key}"), value));
+            }
+        }
+    }
 }
