@@ -37,6 +37,10 @@ mod readme;
 mod reports;
 #[path = "cli/sandbox.rs"]
 mod sandbox;
+#[path = "cli/schema_contract.rs"]
+mod schema_contract;
+#[path = "cli/schema_forms.rs"]
+mod schema_forms;
 #[path = "cli/screens.rs"]
 mod screens;
 #[path = "cli/snapshot.rs"]

@@ -3,7 +3,7 @@
 use super::concise::{Entries, Entry};
 use super::context::Context;
 use super::create::unreadable;
-use super::failure::{Failure, located, place, reason};
+use super::failure::{Failure, located, reason};
 use super::{Run, json, table_source};
 use crate::dm::{Errno, Fault, Sectors, TableSyntaxError, Text};
 use crate::mapper::Draft;
@@ -40,10 +40,6 @@ pub(super) struct Check {
     /// Check a table that is to be loaded read-only: its disks need not be writable
     #[arg(short, long)]
     readonly: bool,
-
-    /// Write the faults to standard output as a JSON document
-    #[arg(long)]
-    json: bool,
 }
 
 /// A table with what was found in it.
@@ -70,9 +66,8 @@ impl Run for Check {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         let checked = if self.concise { self.devices(ctx)? } else { vec![self.one(ctx)?] };
         let is_faulty = checked.iter().any(|checked| !checked.faults.is_empty());
-        if self.json {
-            let tables: Vec<Value> = checked.iter().map(Checked::to_json).collect();
-            ctx.out.print(json::document("check", &[("ok", json!(!is_faulty)), ("tables", tables.into())]));
+        if let Some(document) = &mut ctx.json {
+            document.list("tables").extend(checked.iter().map(Checked::to_json));
         } else {
             checked.iter().for_each(|checked| checked.show(ctx));
         }
@@ -171,8 +166,8 @@ impl Checked {
         json!({
             "device": self.device.as_ref().map(ToString::to_string),
             "source": self.called,
-            "lines": self.lines,
-            "sectors": self.size.0,
+            "line_count": self.lines,
+            "size_bytes": json::device::bytes(Some(self.size)),
             "faults": self.faults.iter().map(Found::to_json).collect::<Vec<_>>(),
         })
     }
@@ -180,20 +175,6 @@ impl Checked {
 
 impl Found {
     fn to_json(&self) -> Value {
-        let (reason, hint) = match (&self.place, &self.fault) {
-            (Some(place), _) => (&place.reason, &place.hint),
-            (None, Some(fault)) => (&fault.reason, &fault.hint),
-            (None, None) => return Value::Null,
-        };
-        let shown = self.place.as_ref().map(|error| (error.line, place(error)));
-        json!({
-            "line": shown.as_ref().map(|(line, _)| line),
-            "column": shown.as_ref().map(|(_, place)| place.column),
-            "width": shown.as_ref().map(|(_, place)| place.width),
-            "text": shown.as_ref().map(|(_, place)| &place.text),
-            "errno": json::errno(self.errno),
-            "reason": reason,
-            "hint": hint,
-        })
+        json::failure::found(self.errno, self.place.as_ref(), self.fault.as_ref())
     }
 }

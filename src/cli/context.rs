@@ -3,6 +3,7 @@
 use super::diagnosis;
 use super::failure::Failure;
 use super::global::Global;
+use super::json::{self, Document};
 use super::mangle::Mangling;
 use super::output::{Output, complain};
 use super::rehearsal::{self, Rehearsal, changes};
@@ -39,6 +40,8 @@ pub(super) struct Environment {
 pub(crate) struct Context {
     /// Standard output.
     pub(super) out: Output,
+    /// What `--json` writes when the command ends; none without it.
+    pub(super) json: Option<Document>,
     /// How often `-v` was given.
     pub(super) verbose: u8,
     /// The form of names.
@@ -101,12 +104,13 @@ fn patience_of(value: &str) -> Result<Duration, String> {
 }
 
 impl Context {
-    /// For a command with those options.
-    pub(super) fn new(global: Global, environment: Environment) -> Self {
+    /// For the command of that name with those options.
+    pub(super) fn new(command: &'static str, global: Global, environment: Environment) -> Self {
         let classic = environment.classic;
         let chosen = global.backend.or(environment.backend).unwrap_or(Choice::Auto);
         Self {
-            out: Output::default(),
+            out: Output::new(global.json),
+            json: global.json.then(|| Document::new(command)),
             verbose: global.verbose,
             mangling: global.manglename.unwrap_or(environment.mangling),
             manglename: global.manglename,
@@ -221,6 +225,7 @@ impl Context {
             return self.perform_with_uevent(request);
         }
         let reply = self.client()?.perform(request)?;
+        json::device::note(self, request, &reply);
         if request.command == Command::DevCreate {
             let keeper = self.udev().keeper();
             self.follow(request, &reply, keeper);
@@ -233,11 +238,12 @@ impl Context {
         let request = request.clone().with_event_nr(announced.event_nr);
         let outcome = self.client()?.perform(&request);
         let made_uevent = outcome.as_ref().is_ok_and(|reply| reply.flags.contains(Flags::UEVENT_GENERATED));
-        let udev = self.udev();
         if !made_uevent {
-            udev.retract(announced);
+            self.udev().retract(announced);
         }
         let reply = outcome?;
+        json::device::note(self, &request, &reply);
+        let udev = self.udev();
         let mut keeper = udev.keeper();
         if let Err(error) = udev.settle() {
             if matches!(error, CookieError::TimedOut { .. }) && keeper == Keeper::Udevd {
@@ -325,7 +331,7 @@ impl Context {
     /// The terminal that output is to be drawn for; `None` where it is to be dmsetup's lines: for scripts, and with `-v`,
     /// whose blocks are dmsetup's.
     pub(super) fn screen(&self) -> Option<Screen> {
-        if self.classic || self.verbose > 0 { None } else { screen::of_output(self.color) }
+        if self.classic || self.verbose > 0 || self.json.is_some() { None } else { screen::of_output(self.color) }
     }
 
     /// Prints the block of `info`.
@@ -352,6 +358,9 @@ impl Context {
     pub(super) fn report(&mut self, failure: &Failure) {
         let explained =
             failure.call().filter(|_| !self.classic).and_then(|error| diagnosis::explain(self, error));
+        if let Some(document) = &mut self.json {
+            document.told.extend(json::failure::error(failure, explained.as_ref()));
+        }
         failure.lines(self.classic, explained).iter().for_each(|line| self.complain(line));
     }
 
@@ -361,10 +370,27 @@ impl Context {
         complain(&paint.failure(lines));
     }
 
+    /// Has the list in the document, be it empty.
+    pub(super) fn tell_list(&mut self, name: &'static str) {
+        if let Some(document) = &mut self.json {
+            document.list(name);
+        }
+    }
+
+    /// Writes the document as it is, for a command that goes on to another one.
+    pub(super) fn write_document(&mut self) {
+        let text = self.json.as_mut().and_then(|document| document.take(true));
+        text.iter().for_each(|text| self.out.add(&**text));
+        self.out.flush();
+    }
+
     /// Ends the command: makes what was done last, tells of the failure, writes the output. Whether all went well.
     pub(super) fn finish(mut self, mut outcome: Result<(), Failure>) -> bool {
         if let Err(failure) = &outcome {
             self.report(failure);
+            if let Some(document) = self.json.as_mut().filter(|_| !matches!(failure, Failure::Reported)) {
+                document.error = document.told.pop();
+            }
         }
         if let Some((client, _)) = &mut self.opened
             && let Err(fault) = client.commit()
@@ -376,9 +402,11 @@ impl Context {
         if self.troubled {
             outcome = outcome.and(Err(Failure::Reported));
         }
-        if outcome.as_ref().is_err_and(|failure| !matches!(failure, Failure::Silent)) {
+        if outcome.as_ref().is_err_and(|failure| !matches!(failure, Failure::Silent | Failure::Refused(_))) {
             complain("Command failed.");
         }
+        let text = self.json.as_mut().and_then(|document| document.take(outcome.is_ok()));
+        text.iter().for_each(|text| self.out.add(&**text));
         self.out.finish() && outcome.is_ok()
     }
 }

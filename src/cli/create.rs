@@ -117,6 +117,8 @@ struct Plan {
 }
 
 impl Run for Create {
+    const CHANGES: bool = true;
+
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         if self.concise {
             return self.run_concise(ctx);

@@ -1,6 +1,6 @@
 //! `deps`: the block devices under a device.
 
-use super::Run;
+use super::{Run, json};
 use super::block_name::{self, NameKind};
 use super::context::Context;
 use super::failure::Failure;
@@ -37,6 +37,7 @@ pub(super) struct Deps {
 
 impl Run for Deps {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        ctx.tell_list("devices");
         let kind = self.options.unwrap_or(NameKind::Number);
         // The mapper's own devices have no names but those that it tells.
         let mapped = if kind != NameKind::Number && ctx.client()?.is_mapper() {
@@ -86,6 +87,10 @@ impl Deps {
 
     fn show(&self, ctx: &mut Context, device: &Selected, kind: NameKind, mapped: &[ListedDevice]) -> Result<(), Failure> {
         let reply = ctx.perform(Request::new(device.id.clone(), Command::TableDeps).with_flags(self.flags()))?;
+        if ctx.json.is_some() {
+            json::told::deps(ctx, &reply);
+            return Ok(());
+        }
         ctx.print_info_if_verbose(&reply);
         if device.several && ctx.verbose == 0 {
             ctx.out.print(&*device.label);

@@ -8,7 +8,7 @@ use super::failure::{Failure, located};
 use super::seen::shortened;
 use super::selector::Selector;
 use super::tree::speaks_utf8;
-use super::{Run, json, table_source};
+use super::{Run, table_source};
 use crate::dm::{
     Command, DeviceNumber, Flags, Line, ListedDevice, Request, Role, Sectors, Table, Text, Use,
 };
@@ -38,10 +38,6 @@ pub(super) struct Explain {
     /// Explain devices as `table --concise` shows them
     #[arg(long)]
     concise: bool,
-
-    /// Write a JSON document
-    #[arg(long)]
-    json: bool,
 }
 
 /// A table with its name.
@@ -53,9 +49,8 @@ struct Named {
 impl Run for Explain {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         let tables = self.tables(ctx)?;
-        if self.json {
-            let tables: Vec<Value> = tables.iter().map(Named::to_json).collect();
-            ctx.out.print(json::document("explain", &[("tables", tables.into())]));
+        if let Some(document) = &mut ctx.json {
+            document.list("tables").extend(tables.iter().map(Named::to_json));
             return Ok(());
         }
         let paint = ctx.screen().map_or(Paint::Plain, |screen| screen.paint);

@@ -35,6 +35,11 @@ pub(super) struct Global {
     #[arg(long, value_name = "auto|always|never", value_parser = when)]
     pub(super) color: Option<When>,
 
+    /// Write a JSON document to standard output in place of text, for a failure too: see
+    /// rdmsetup-json(5)
+    #[arg(long)]
+    pub(super) json: bool,
+
     /// Show the device after the command
     #[arg(short, long, action = ArgAction::Count)]
     pub(super) verbose: u8,

@@ -4,7 +4,7 @@ use super::context::Context;
 use super::diagnosis;
 use super::failure::Failure;
 use super::selector::{Selected, Selector};
-use super::{Run, json, sysfs};
+use super::{Run, sysfs};
 use crate::backend::{Holder, Process};
 use crate::block::Peer;
 use crate::dm::{Command, DeviceNumber, Errno, Flags, Request, Text};
@@ -24,10 +24,6 @@ pub(super) struct Holders {
     /// The devices; without any, all
     #[arg(value_name = "DEVICE")]
     names: Vec<OsString>,
-
-    /// Write a JSON document
-    #[arg(long)]
-    json: bool,
 
     #[command(flatten)]
     selector: Selector,
@@ -50,9 +46,8 @@ impl Run for Holders {
             devices.push(look(ctx, device)?);
             Ok(())
         });
-        if self.json {
-            let devices: Vec<Value> = devices.iter().map(Held::to_json).collect();
-            ctx.out.print(json::document("holders", &[("devices", devices.into())]));
+        if let Some(document) = &mut ctx.json {
+            document.list("devices").extend(devices.iter().map(Held::to_json));
         } else if let Some(screen) = ctx.screen().filter(|_| !devices.is_empty()) {
             let rows: Vec<_> = devices.iter().map(|held| (held.name.clone(), held.open_count, held.by())).collect();
             ctx.out.print(screen::holders(screen, &rows));

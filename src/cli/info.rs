@@ -1,6 +1,6 @@
 //! `info`: the state of devices, in a block for each or in columns.
 
-use super::Run;
+use super::{Run, json};
 use super::context::Context;
 use super::failure::Failure;
 use super::report::{Fields, ReportOptions};
@@ -48,9 +48,11 @@ impl Run for Info {
         if self.report.columns > 0 {
             return self.in_columns(ctx);
         }
+        ctx.tell_list("devices");
         let (screen, mut is_first) = (ctx.screen(), true);
         self.selector.each_given(ctx, &self.names, &mut |ctx, device| {
             let reply = self.ask(ctx, device)?;
+            json::told::device(ctx, &reply);
             match screen {
                 Some(screen) => self.show(ctx, screen, &reply, &mut is_first)?,
                 None => ctx.print_info(&reply),

@@ -48,6 +48,8 @@ pub(super) struct Load {
 }
 
 impl Run for Load {
+    const CHANGES: bool = true;
+
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         if self.notable {
             return Err(Failure::because(

@@ -1,13 +1,13 @@
 //! `ls`: the devices.
 
-use super::Run;
+use super::{Run, json};
 use super::block_name::{self, NameKind};
 use super::context::Context;
 use super::failure::Failure;
 use super::selector::{self, Selected};
 use super::seen::{self, Asked};
 use super::tree;
-use crate::dm::{Command, Flags, Reply, ReplyBody, Request, Text};
+use crate::dm::{Command, DeviceId, Flags, ListedDevice, Reply, ReplyBody, Request, Text};
 use crate::render;
 use clap::Args;
 use std::ffi::{OsStr, OsString};
@@ -55,6 +55,11 @@ impl Run for Ls {
             let lines = [Some(unknown.to_string()), hint, Some("Couldn't process command line.".into())];
             Failure::refused(&lines.into_iter().flatten().collect::<Vec<_>>())
         })?;
+        ctx.tell_list("devices");
+        if ctx.json.is_some() && self.exec.is_some() {
+            let why = "what the command writes would stand in the document";
+            return Err(Failure::Ours(format!("--json and --exec cannot be together: {why}")));
+        }
         let is_plain = self.exec.is_some() || self.tree && self.options.is_some();
         if let Some(screen) = ctx.screen().filter(|_| !is_plain) {
             let asked = Asked { kind, flags: Flags::QUERY_INACTIVE_TABLE.when(self.inactive) };
@@ -69,6 +74,10 @@ impl Run for Ls {
         }
         let reply = ctx.perform(Request::global(Command::ListDevices))?;
         let ReplyBody::Devices(devices) = reply.body else { return Ok(()) };
+        if ctx.json.is_some() {
+            json::told::listed(ctx, &devices);
+            return Ok(());
+        }
         if devices.is_empty() {
             ctx.out.print("No devices found\n");
         }
@@ -94,6 +103,11 @@ impl Ls {
         let request = Request::new(device.id.clone(), Command::TableStatus).with_flags(flags);
         let reply = ctx.perform_if_exists(request)?;
         if !self.wants(&reply) {
+            return Ok(());
+        }
+        if ctx.json.is_some() {
+            let DeviceId { name, dev, .. } = reply.device;
+            json::told::listed(ctx, &[ListedDevice { name, dev: dev.unwrap_or_default(), event_nr: Some(reply.event_nr), uuid: None }]);
             return Ok(());
         }
         if command.is_none() || ctx.verbose > 0 {

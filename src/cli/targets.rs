@@ -1,6 +1,6 @@
 //! `targets`: the target types that the driver has.
 
-use super::Run;
+use super::{Run, json};
 use super::context::Context;
 use super::failure::Failure;
 use crate::dm::{Command, Request, TargetVersion};
@@ -15,6 +15,7 @@ pub(super) struct Targets {}
 impl Run for Targets {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         let reply = ctx.perform(Request::global(Command::ListVersions))?;
+        json::told::versions(ctx, &reply);
         if let Some(screen) = ctx.screen() {
             let usage = |target: &TargetVersion| target::find(&target.name).map(|known| known.usage);
             let rows: Vec<_> = reply.versions().iter().map(|target| (target.clone(), usage(target))).collect();

@@ -4,6 +4,7 @@ use super::block_name;
 use super::context::Context;
 use super::device_tree;
 use super::failure::Failure;
+use super::json;
 use crate::dm::{Command, Request};
 use crate::render::{TreeSigns, TreeStyle};
 use std::env;
@@ -24,6 +25,10 @@ pub(super) fn show(ctx: &mut Context, words: &str) -> Result<(), Failure> {
         return Err(Failure::refused(&lines));
     };
     let tree = device_tree::gather(ctx)?;
+    if ctx.json.is_some() {
+        json::told::tree(ctx, &tree);
+        return Ok(());
+    }
     let foreign = if style.kernel_name && ctx.client()?.is_mapper() {
         let listed = ctx.perform(Request::global(Command::ListDevices))?;
         listed.devices().first().map(|device| device.dev.major)

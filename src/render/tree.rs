@@ -118,6 +118,11 @@ impl DeviceTree {
         self.places.get(&dev).map(|&place| &self.nodes[place])
     }
 
+    /// Every device, each behind the first that uses it.
+    pub fn nodes(&self) -> &[TreeNode] {
+        &self.nodes
+    }
+
     /// The devices that a device uses.
     pub fn used<'a>(&'a self, node: &'a TreeNode) -> impl Iterator<Item = &'a TreeNode> {
         node.uses.iter().map(|&place| &self.nodes[place])

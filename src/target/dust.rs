@@ -1,5 +1,6 @@
 //! `dust`: blocks that cannot be read until they are written, added and removed by messages.
 
+use super::texts::{Kind, Texts, one};
 use super::{Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::{BlockDevice, Pdev};
 use crate::dm::{Bytes, Errno, Fault, Role, SECTOR_SIZE, Sectors, Text, Use, Version, roles};
@@ -273,6 +274,18 @@ pub(super) static TARGET: TargetType = TargetType {
     roles: |words| roles(words, &[Role::Device(Use::Whole), Role::Offset], &[]),
     example: "0 2097152 dust /dev/sdb 0 4096",
     rewords: false,
+    texts: Texts {
+        table: &[
+            one("device", Kind::Device, "the device under it"),
+            one("offset_bytes", Kind::Sectors, "where on the device it begins"),
+            one("block_bytes", Kind::Number, "the size of a block"),
+        ],
+        status: &[
+            one("device", Kind::Device, "the device under it"),
+            one("mode", Kind::Text, "fail_read_on_bad_block or bypass"),
+            one("log", Kind::Text, "verbose or quiet"),
+        ],
+    },
     init,
 };
 

@@ -1,5 +1,6 @@
 //! `error`: all I/O fails.
 
+use super::texts::{EMPTY, Texts};
 use super::{Init, Mapping, Operation, Target, TargetType};
 use crate::block::Pdev;
 use crate::dm::{Errno, Fault, Sectors, Text, Version, roles};
@@ -32,6 +33,7 @@ pub(super) static TARGET: TargetType = TargetType {
     roles: |words| roles(words, &[], &[]),
     example: "0 2097152 error",
     rewords: false,
+    texts: Texts { table: EMPTY, status: EMPTY },
     init,
 };
 

@@ -1,5 +1,6 @@
 //! `linear`: a range of another device.
 
+use super::texts::{EMPTY, Kind, Texts, one};
 use super::{Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::Pdev;
 use crate::dm::{Errno, Fault, Role, Sectors, Text, Use, Version, roles};
@@ -47,6 +48,13 @@ pub(super) static TARGET: TargetType = TargetType {
     roles: |words| roles(words, &[Role::Device(Use::Whole), Role::Offset], &[]),
     example: "0 2097152 linear /dev/sdb 384",
     rewords: false,
+    texts: Texts {
+        table: &[
+            one("device", Kind::Device, "the device under it"),
+            one("offset_bytes", Kind::Sectors, "where on the device it begins"),
+        ],
+        status: EMPTY,
+    },
     init,
 };
 

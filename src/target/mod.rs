@@ -8,13 +8,19 @@
 //! [`Mapping::Handle`] comes to its own `read` and `write`.
 #![forbid(unsafe_code)]
 
+mod decode;
+mod foreign;
 mod init;
 mod mapping;
 mod shared;
+mod texts;
 
+pub use decode::{Decoded, Record, decode};
+pub use foreign::FOREIGN;
 pub use init::Init;
 pub use mapping::{Ended, Mapping, Operation, Used};
 pub use shared::Shared;
+pub use texts::{Feature, Form, Kind, OTHER, Part, Texts, Word};
 
 use crate::block::{BlockDevice, Pdev};
 use crate::dm::{Bytes, Errno, Fault, Role, Sectors, Text, Version};
@@ -71,6 +77,8 @@ pub struct TargetType {
     pub example: &'static str,
     /// Whether messages, or being suspended, change what [`Target::params`] says.
     pub rewords: bool,
+    /// What its parameters and its status say, for programs that read them.
+    pub texts: Texts,
     /// Makes one from a table line. A refusal has the errno that the kernel's has.
     pub init: fn(&mut Init<'_>) -> Result<Box<dyn Target>, Fault>,
 }
@@ -228,6 +236,12 @@ pub trait Target: Debug + Send + Sync {
 /// The target type of that name.
 pub fn find(name: &[u8]) -> Option<&'static TargetType> {
     TARGETS.iter().copied().find(|target| target.name.as_bytes() == name)
+}
+
+/// How the texts of a target type read, of one that only kernels have too; `None` for one that is not known.
+pub fn texts(name: &[u8]) -> Option<&'static Texts> {
+    let foreign = || FOREIGN.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, texts)| texts);
+    find(name).map(|target| &target.texts).or_else(foreign)
 }
 
 #[cfg(test)]

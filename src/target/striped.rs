@@ -1,5 +1,6 @@
 //! `striped`: chunks dealt out to several devices in turn (RAID 0).
 
+use super::texts::{Kind, Part, Texts, one, word};
 use super::{Ended, Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::Pdev;
 use crate::dm::{Errno, Fault, Role, Sectors, Text, Use, Version, roles};
@@ -159,6 +160,27 @@ pub(super) static TARGET: TargetType = TargetType {
     },
     example: "0 2097152 striped 2 128 /dev/sdb 0 /dev/sdc 384",
     rewords: false,
+    texts: Texts {
+        table: &[
+            Part::Count("stripes"),
+            one("chunk_bytes", Kind::Sectors, "how much goes to one device before the next has its turn"),
+            Part::Each(
+                "stripes",
+                "the devices in turn",
+                Some("stripes"),
+                &[
+                    one("device", Kind::Device, "the device"),
+                    one("offset_bytes", Kind::Sectors, "where on the device it begins"),
+                ],
+            ),
+        ],
+        status: &[
+            Part::Count("stripes"),
+            Part::Many(word("devices", Kind::Device, "the devices in turn"), "stripes"),
+            Part::Fixed("1"),
+            Part::Letters("health", "for each device A, alive, or D, has had an error"),
+        ],
+    },
     init,
 };
 

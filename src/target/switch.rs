@@ -1,5 +1,6 @@
 //! `switch`: regions of one size, each on one of several paths, changed by messages.
 
+use super::texts::{EMPTY, Kind, Part, Texts, one, word};
 use super::{Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::Pdev;
 use crate::dm::{Errno, Fault, Role, Sectors, Text, Use, Version, roles};
@@ -130,6 +131,24 @@ pub(super) static TARGET: TargetType = TargetType {
     },
     example: "0 2097152 switch 2 128 0 /dev/sdb 0 /dev/sdc 0",
     rewords: false,
+    texts: Texts {
+        table: &[
+            Part::Count("paths"),
+            one("region_bytes", Kind::Sectors, "the size of a region"),
+            Part::Count("arguments"),
+            Part::Many(word("arguments", Kind::Text, "none is known"), "arguments"),
+            Part::Each(
+                "paths",
+                "the devices that regions go to",
+                Some("paths"),
+                &[
+                    one("device", Kind::Device, "the device"),
+                    one("offset_bytes", Kind::Sectors, "where on the device it begins"),
+                ],
+            ),
+        ],
+        status: EMPTY,
+    },
     init,
 };
 

@@ -1,5 +1,6 @@
 //! `unstriped`: one of the disks that a striped device is dealt to.
 
+use super::texts::{EMPTY, Kind, Texts, one};
 use super::{Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::Pdev;
 use crate::dm::{Errno, Fault, Role, Sectors, Text, Use, Version, roles};
@@ -93,6 +94,16 @@ pub(super) static TARGET: TargetType = TargetType {
     },
     example: "0 2097152 unstriped 2 128 1 /dev/sdb 0",
     rewords: false,
+    texts: Texts {
+        table: &[
+            one("stripe_count", Kind::Number, "how many disks the device is dealt to"),
+            one("chunk_bytes", Kind::Sectors, "how much goes to one disk before the next has its turn"),
+            one("stripe", Kind::Number, "which of the disks it is, from 0"),
+            one("device", Kind::Device, "the striped device"),
+            one("offset_bytes", Kind::Sectors, "where on the device it begins"),
+        ],
+        status: EMPTY,
+    },
     init,
 };
 

@@ -11,6 +11,7 @@
 //! first alone, as the kernel does until its own copying comes there.
 
 mod args;
+mod form;
 mod legs;
 mod log;
 mod recovery;
@@ -192,6 +193,7 @@ pub(super) static TARGET: TargetType = TargetType {
     roles: args::roles_of,
     example: "0 2097152 mirror core 1 1024 2 /dev/sdb 0 /dev/sdc 0",
     rewords: false,
+    texts: form::TEXTS,
     init,
 };
 

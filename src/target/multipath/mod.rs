@@ -5,6 +5,7 @@
 //! long as a selector looks at its paths.
 
 mod args;
+mod form;
 mod groups;
 mod messages;
 mod selector;
@@ -305,6 +306,7 @@ pub(super) static TARGET: TargetType = TargetType {
     roles: args::roles_of,
     example: "0 2097152 multipath 0 0 2 1 round-robin 0 1 1 /dev/sdb 1 round-robin 0 1 1 /dev/sdc 1",
     rewords: true,
+    texts: form::TEXTS,
     init,
 };
 

@@ -3,6 +3,7 @@
 use super::origin::Origin;
 use crate::block::{BlockDevice, Pdev};
 use crate::dm::{Bytes, Errno, Fault, Role, SECTOR_SIZE, Sectors, Text, Use, Version, roles};
+use crate::target::texts::{EMPTY, Kind, Texts, one};
 use crate::target::{Events, Init, Mapping, Operation, Target, TargetType, Used};
 use std::sync::{Arc, Weak};
 
@@ -83,5 +84,6 @@ pub(in crate::target) static TARGET: TargetType = TargetType {
     roles: |words| roles(words, &[Role::Device(Use::Whole)], &[]),
     example: "0 2097152 snapshot-origin /dev/sdb",
     rewords: false,
+    texts: Texts { table: &[one("origin", Kind::Device, "the device that has snapshots")], status: EMPTY },
     init,
 };

@@ -1,6 +1,6 @@
 //! `snapshot`: the origin as it was, and what was written to the snapshot since.
 
-use super::arguments::{Snapshot, USAGE, roles_of};
+use super::arguments::{Snapshot, TEXTS, USAGE, roles_of};
 use crate::block::{BlockDevice, Pdev};
 use crate::dm::{Bytes, Errno, Fault, SECTOR_SIZE, Sectors, Text, Version};
 use crate::target::{Init, Mapping, Operation, Target, TargetType, Used};
@@ -139,5 +139,6 @@ pub(in crate::target) static TARGET: TargetType = TargetType {
     roles: roles_of,
     example: "0 2097152 snapshot /dev/sdb /dev/sdc P 16",
     rewords: false,
+    texts: TEXTS,
     init,
 };
