@@ -8,7 +8,7 @@ use super::plan::{Plan, Step};
 use super::rehearsal::DryRun;
 use super::swap::{Change, Trouble, carry_out};
 use super::udev_options::UdevArgs;
-use super::{Run, json};
+use super::Run;
 use crate::backend::Interrupts;
 use crate::dm::{Command, DeviceId, Request, Text};
 use clap::Args;
@@ -43,10 +43,6 @@ pub(super) struct Apply {
 
     #[command(flatten)]
     rehearse: DryRun,
-
-    /// Write what was done as a JSON document
-    #[arg(long)]
-    json: bool,
 
     #[command(flatten)]
     udev: UdevArgs,
@@ -158,16 +154,12 @@ fn carry_out_until(
 impl Apply {
     /// Tells of the changes, and with a JSON document where it stopped.
     fn show(&self, ctx: &mut Context, changes: &Done, would: &str, failed: Option<&Text>) {
-        if self.json {
-            let listed: Vec<Value> = changes.iter().map(|(name, change)| change.to_json(ctx, name)).collect();
-            let failed = failed.map(|name| ctx.shown_name(name).to_string());
-            let fields = [
-                ("ok", json!(failed.is_none())),
-                ("dry_run", json!(self.rehearse.is_asked())),
-                ("changes", listed.into()),
-                ("stopped_at", json!(failed)),
-            ];
-            ctx.out.print(json::document("apply", &fields));
+        let listed: Vec<Value> = changes.iter().map(|(name, change)| change.to_json(ctx, name)).collect();
+        let stopped_at = failed.map(|name| ctx.shown_name(name).to_string());
+        if let Some(document) = &mut ctx.json {
+            document.list("changes").extend(listed);
+            document.set("dry_run", self.rehearse.is_asked());
+            document.set("stopped_at", stopped_at);
             return;
         }
         for (name, change) in changes {

@@ -3,12 +3,12 @@
 use super::concise::{Entries, Entry};
 use super::context::Context;
 use super::create::unreadable;
-use super::failure::{Failure, located, place, reason};
-use super::output::complain;
+use super::failure::{Failure, located, reason};
 use super::{Run, json, table_source};
-use crate::dm::{Errno, Fault, Sectors, TableDraft, TableSyntaxError, Text};
+use crate::dm::{Errno, Fault, Sectors, TableSyntaxError, Text};
 use crate::mapper::Draft;
 use crate::render::ConciseForm;
+use crate::render::screen::Ink;
 use clap::Args;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -28,8 +28,8 @@ pub(super) struct Check {
     /// The file that holds the table, - for standard input, as without it; with --concise the devices themselves
     file: Option<OsString>,
 
-    /// The table itself: lines of START LENGTH TARGET PARAMETERS, START and LENGTH in sectors of 512
-    /// bytes or with a unit, as in 64MiB
+    /// The table itself: lines of START LENGTH TARGET PARAMETERS, in sectors of 512 bytes or with a
+    /// unit, as in 64MiB; a LENGTH of 100% is all that the line's device has left
     #[arg(long)]
     table: Option<OsString>,
 
@@ -40,10 +40,6 @@ pub(super) struct Check {
     /// Check a table that is to be loaded read-only: its disks need not be writable
     #[arg(short, long)]
     readonly: bool,
-
-    /// Write the faults to standard output as a JSON document
-    #[arg(long)]
-    json: bool,
 }
 
 /// A table with what was found in it.
@@ -71,9 +67,8 @@ impl Run for Check {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         let checked = if self.concise { self.devices(ctx)? } else { vec![self.one(ctx)?] };
         let is_faulty = checked.iter().any(Checked::is_faulty);
-        if self.json {
-            let tables: Vec<Value> = checked.iter().map(Checked::to_json).collect();
-            ctx.out.print(json::document("check", &[("ok", json!(!is_faulty)), ("tables", tables.into())]));
+        if let Some(document) = &mut ctx.json {
+            document.list("tables").extend(checked.iter().map(Checked::to_json));
         } else {
             checked.iter().for_each(|checked| checked.show(ctx));
         }
@@ -135,7 +130,7 @@ pub(super) struct Asked<'a> {
 
 /// Looks at a table, which faults call so.
 pub(super) fn look(ctx: &mut Context, called: String, asked: &Asked<'_>) -> Result<Checked, Failure> {
-    let table = TableDraft::parse(asked.text, ctx.amounts());
+    let table = ctx.table_draft(asked.text, asked.planned);
     let name = asked.device.cloned().unwrap_or_default();
     let Asked { read_only, planned, .. } = *asked;
     let draft = Draft { device: &name, lines: &table.lines, read_only, planned };
@@ -166,19 +161,20 @@ impl Checked {
     fn show(&self, ctx: &mut Context) {
         if self.faults.is_empty() {
             let plural = if self.lines == 1 { "" } else { "s" };
-            ctx.out.print(format!("{}: {} line{plural}, {}, no fault\n", self.called, self.lines, self.size.counted()));
+            let verdict = ctx.screen().map_or_else(|| "no fault".to_owned(), |screen| screen.paint.on(Ink::Good, "no fault"));
+            ctx.out.print(format!("{}: {} line{plural}, {}, {verdict}\n", self.called, self.lines, self.size.counted()));
         }
-        self.complain();
+        self.complain(ctx);
     }
 
     /// The faults on standard error.
-    pub(super) fn complain(&self) {
+    pub(super) fn complain(&self, ctx: &Context) {
         for found in &self.faults {
             let shown = match &found.place {
                 Some(place) => Some(located(&self.called, place)),
                 None => found.fault.as_ref().and_then(reason),
             };
-            shown.iter().for_each(|shown| complain(shown));
+            shown.iter().for_each(|shown| ctx.complain(shown));
         }
     }
 
@@ -186,8 +182,8 @@ impl Checked {
         json!({
             "device": self.device.as_ref().map(ToString::to_string),
             "source": self.called,
-            "lines": self.lines,
-            "sectors": self.size.0,
+            "line_count": self.lines,
+            "size_bytes": json::device::bytes(Some(self.size)),
             "faults": self.faults.iter().map(Found::to_json).collect::<Vec<_>>(),
         })
     }
@@ -195,20 +191,6 @@ impl Checked {
 
 impl Found {
     fn to_json(&self) -> Value {
-        let (reason, hint) = match (&self.place, &self.fault) {
-            (Some(place), _) => (&place.reason, &place.hint),
-            (None, Some(fault)) => (&fault.reason, &fault.hint),
-            (None, None) => return Value::Null,
-        };
-        let shown = self.place.as_ref().map(|error| (error.line, place(error)));
-        json!({
-            "line": shown.as_ref().map(|(line, _)| line),
-            "column": shown.as_ref().map(|(_, place)| place.column),
-            "width": shown.as_ref().map(|(_, place)| place.width),
-            "text": shown.as_ref().map(|(_, place)| &place.text),
-            "errno": json::errno(self.errno),
-            "reason": reason,
-            "hint": hint,
-        })
+        json::failure::found(self.errno, self.place.as_ref(), self.fault.as_ref())
     }
 }

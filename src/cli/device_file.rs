@@ -8,7 +8,7 @@ use super::device_toml;
 use super::failure::Failure;
 use super::selector::{mangled_uuid, new_name};
 use super::table_source;
-use crate::dm::{SourceTable, Text};
+use crate::dm::{Sectors, SourceTable, Text};
 use crate::render::ConciseForm;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -47,8 +47,8 @@ impl Wanted {
     }
 }
 
-/// The devices of that file (`-` for standard input) in its order.
-pub(super) fn read(ctx: &Context, file: &OsStr, concise: bool) -> Result<Vec<Wanted>, Failure> {
+/// The devices of that file (`-` for standard input) in its order. A percentage counts on those before it.
+pub(super) fn read(ctx: &mut Context, file: &OsStr, concise: bool) -> Result<Vec<Wanted>, Failure> {
     let named = Some(file).filter(|file| *file != "-");
     let (text, _) = table_source::text(None, named)?;
     let called = named.map_or("standard input".to_owned(), |file| file.display().to_string());
@@ -59,8 +59,14 @@ pub(super) fn read(ctx: &Context, file: &OsStr, concise: bool) -> Result<Vec<Wan
     } else {
         device_toml::parse(&called, &text)?
     };
-    let devices: Vec<Wanted> =
-        written.into_iter().map(|device| device.wanted(ctx)).collect::<Result<_, _>>()?;
+    let (mut devices, mut planned) = (Vec::new(), BTreeMap::new());
+    for device in written {
+        let wanted = device.wanted(ctx, &planned)?;
+        let lines = wanted.source.iter().flat_map(|source| &source.table.lines);
+        let end = lines.map(|line| line.start.0.saturating_add(line.length.0)).max();
+        planned.insert(wanted.name.clone(), Sectors(end.unwrap_or(0)));
+        devices.push(wanted);
+    }
     find_twice(&called, &devices)?;
     Ok(devices)
 }
@@ -81,13 +87,13 @@ impl From<Entry> for Written {
 }
 
 impl Written {
-    fn wanted(self, ctx: &Context) -> Result<Wanted, Failure> {
+    fn wanted(self, ctx: &mut Context, planned: &BTreeMap<Text, Sectors>) -> Result<Wanted, Failure> {
         let Self { name, uuid, minor, readonly, table: text } = self;
         if name.is_empty() {
             return Err(Failure::Ours("a device of the file has an empty name".into()));
         }
         // What is wrong with a table is told with all that is wrong with the others.
-        let source = SourceTable::parse_as(&text, ctx.amounts()).ok();
+        let source = ctx.source_table(&text, planned).ok();
         Ok(Wanted {
             name: new_name(ctx, OsStr::from_bytes(&name))?,
             uuid: mangled_uuid(ctx, OsStr::from_bytes(&uuid))?,

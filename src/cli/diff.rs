@@ -6,7 +6,7 @@ use super::device_file;
 use super::failure::Failure;
 use super::place::Places;
 use super::plan::{Plan, Step, is_same};
-use super::{Run, json};
+use super::Run;
 use crate::dm::{Flags, Line, StatusLine, Text};
 use crate::render::{self, Keys};
 use clap::Args;
@@ -35,9 +35,6 @@ pub(super) struct Diff {
     #[arg(long, value_name = "PREFIX")]
     prune: Option<OsString>,
 
-    /// Write a JSON document
-    #[arg(long)]
-    json: bool,
 }
 
 /// A device that differs.
@@ -68,9 +65,9 @@ impl Run for Diff {
             differences.push(Difference { sign: '-', name: ctx.shown_name(&gone.id.name), lines });
         }
         let is_same = differences.is_empty();
-        if self.json {
-            let devices: Vec<Value> = differences.iter().map(Difference::to_json).collect();
-            ctx.out.print(json::document("diff", &[("equal", json!(is_same)), ("devices", devices.into())]));
+        if let Some(document) = &mut ctx.json {
+            document.set("equal", is_same);
+            document.list("devices").extend(differences.iter().map(Difference::to_json));
         } else {
             for Difference { sign, name, lines } in &differences {
                 ctx.out.print(format!("{sign} "));

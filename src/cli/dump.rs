@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::order::lower_first;
 use super::place::Places;
 use super::selector::{Selected, Selector};
-use super::{Run, json};
+use super::Run;
 use crate::dm::{
     Command, DeviceNumber, Errno, Flags, Reply, ReplyBody, Request, StatusLine, Text, may_hold_key,
 };
@@ -36,9 +36,6 @@ pub(super) struct Dump {
     #[arg(long)]
     concise: bool,
 
-    /// Write a JSON document
-    #[arg(long)]
-    json: bool,
 
     #[command(flatten)]
     selector: Selector,
@@ -61,9 +58,9 @@ impl Run for Dump {
         });
         let devices = in_order(devices);
         let keys = if self.showkeys { Keys::Shown } else { Keys::Hidden };
-        if self.json {
-            let devices: Vec<Value> = devices.iter().map(|device| device.to_json(ctx, keys)).collect();
-            ctx.out.print(json::document("dump", &[("devices", devices.into())]));
+        if ctx.json.is_some() {
+            let told: Vec<Value> = devices.iter().map(|device| device.to_json(ctx, keys)).collect();
+            ctx.json.iter_mut().for_each(|document| document.list("devices").extend(told.iter().cloned()));
             return looked;
         }
         for (at, device) in devices.iter().enumerate() {

@@ -139,7 +139,7 @@ impl Plan {
                 let called = format!("table of {}", ctx.shown_name(name));
                 let asked = Asked { device: Some(name), text, read_only: *readonly, planned: &planned };
                 let checked = check::look(ctx, called, &asked)?;
-                checked.complain();
+                checked.complain(ctx);
                 is_faulty |= checked.is_faulty();
                 checked.size
             } else {

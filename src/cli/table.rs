@@ -1,12 +1,14 @@
 //! `table`: the tables of devices.
 
 use super::Run;
+use super::json::device::Texts;
 use super::context::Context;
 use super::failure::Failure;
 use super::order::lower_first;
 use super::selector::Selected;
 use super::status::Which;
-use crate::dm::{Command, DeviceId, DeviceNumber, Errno, Flags, Request};
+use crate::dm::{Command, DeviceId, DeviceNumber, Errno, Flags, Request, Text};
+use crate::render::screen::Shows;
 use crate::render::{self, ConciseForm, Keys};
 use clap::Args;
 use std::collections::HashMap;
@@ -40,10 +42,19 @@ impl Run for Table {
         if self.concise {
             return self.run_concise(ctx, keys);
         }
+        ctx.tell_list("devices");
         let flags = self.flags(ctx);
+        // What holds keys is wiped, and a layout is not.
+        if let Some(screen) = ctx.screen().filter(|_| !self.showkeys) {
+            return self.which.show(ctx, screen, flags, Shows::Arguments(keys));
+        }
         let Which { names, selector, .. } = &self.which;
         selector.each_or_all(ctx, names, |ctx, device| {
             let reply = ctx.perform(Request::new(device.id.clone(), Command::TableStatus).with_flags(flags))?;
+            if ctx.json.is_some() {
+                self.which.tell(ctx, &reply, keys, Texts::Table);
+                return Ok(());
+            }
             self.which.print(ctx, device, &reply, keys);
             Ok(())
         })
@@ -73,6 +84,12 @@ impl Table {
                 ctx.out.print(&*device.text);
             }
             ctx.out.print("\n");
+        }
+        if let Some(document) = &mut ctx.json {
+            let texts: Vec<&[u8]> = devices.iter().map(|device| device.text.as_slice()).collect();
+            let mut whole = Text::from(texts.join(&b';'));
+            document.set("concise", whole.to_string());
+            whole.wipe();
         }
         shown
     }

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::failure::Failure;
 use super::selector::new_name;
-use super::{Run, json};
+use super::Run;
 use crate::backend::{Interrupts, Woken};
 use crate::dm::{Command, DeviceId, DeviceNumber, Errno, Flags, Reply, Request, Text};
 use clap::Args;
@@ -40,10 +40,6 @@ pub(super) struct Watch {
     /// End after that many seconds; with --count that is a failure
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timeout: Option<Duration>,
-
-    /// Write each as a JSON document on a line of its own
-    #[arg(long)]
-    json: bool,
 }
 
 /// A word that is not what an option wants.
@@ -165,31 +161,28 @@ impl Watch {
             Happened::Resumed => "resumed".into(),
             Happened::Event(number) => format!("event {number}"),
         };
-        if !self.json {
-            let mut line = format!("{time} ").into_bytes();
-            line.extend_from_slice(&name);
-            line.extend_from_slice(format!(" {words}\n").as_bytes());
-            ctx.out.print(line);
-            return;
-        }
         let mut old_name = Value::Null;
         if let Happened::Renamed(old) = happened {
             old_name = ctx.shown_name(old).to_string().into();
         }
         let uuid = ctx.shown_name(&seen.uuid).to_string();
-        ctx.out.print(json::line(
-            "watch",
-            &[
-                ("time", time.into()),
-                ("device", name.to_string().into()),
-                ("uuid", if uuid.is_empty() { Value::Null } else { uuid.into() }),
-                ("number", json!({ "major": dev.major, "minor": dev.minor })),
-                ("event", happened.word().into()),
-                ("event_number", seen.event_nr.into()),
-                ("suspended", seen.suspended.into()),
-                ("old_name", old_name),
-            ],
-        ));
+        let Some(document) = &mut ctx.json else {
+            let mut line = format!("{time} ").into_bytes();
+            line.extend_from_slice(&name);
+            line.extend_from_slice(format!(" {words}\n").as_bytes());
+            ctx.out.print(line);
+            return;
+        };
+        document.in_lines = true;
+        document.set("time", time);
+        document.set("device", name.to_string());
+        document.set("uuid", Some(uuid).filter(|uuid| !uuid.is_empty()));
+        document.set("number", json!({ "major": dev.major, "minor": dev.minor }));
+        document.set("event", happened.word());
+        document.set("event_number", seen.event_nr);
+        document.set("suspended", seen.suspended);
+        document.set("old_name", old_name);
+        ctx.write_document();
     }
 }
 

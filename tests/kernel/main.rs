@@ -17,6 +17,7 @@ mod faults;
 mod files;
 mod guest;
 mod guide;
+mod json;
 #[allow(dead_code, reason = "the tests of NBD itself use more of it")]
 #[path = "../nbd/client.rs"]
 mod nbd_client;
