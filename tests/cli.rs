@@ -5,6 +5,8 @@
 #![allow(clippy::print_stderr, reason = "a skip says why")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "cli/apply.rs"]
+mod apply;
 #[path = "cli/check.rs"]
 mod check;
 #[path = "cli/concise.rs"]
@@ -19,6 +21,8 @@ mod decode;
 mod devices;
 #[path = "cli/dry_run.rs"]
 mod dry_run;
+#[path = "cli/explain.rs"]
+mod explain;
 #[path = "cli/failures.rs"]
 mod failures;
 #[path = "cli/guide.rs"]
@@ -27,10 +31,20 @@ mod guide;
 mod holders;
 #[path = "cli/options.rs"]
 mod options;
+#[path = "cli/pty.rs"]
+mod pty;
+#[path = "cli/readme.rs"]
+mod readme;
 #[path = "cli/reports.rs"]
 mod reports;
 #[path = "cli/sandbox.rs"]
 mod sandbox;
+#[path = "cli/schema_contract.rs"]
+mod schema_contract;
+#[path = "cli/schema_forms.rs"]
+mod schema_forms;
+#[path = "cli/screens.rs"]
+mod screens;
 #[path = "cli/snapshot.rs"]
 mod snapshot;
 #[path = "cli/state.rs"]
@@ -43,3 +57,5 @@ mod tables;
 mod terminal;
 #[path = "cli/udev.rs"]
 mod udev;
+#[path = "cli/watch.rs"]
+mod watch;

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stderr, reason = "a skipped test says so")]
 
+#[path = "serve/apply.rs"]
+mod apply;
 #[path = "serve/commands.rs"]
 mod commands;
 #[path = "serve/faults.rs"]

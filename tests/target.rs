@@ -7,7 +7,7 @@
 use arbtest::{arbitrary, arbtest};
 use rdmsetup::block::{Pdev, PdevSource};
 use rdmsetup::dm::limits::TYPE_NAME_LEN;
-use rdmsetup::dm::{DeviceNumber, Errno, Fault, Line, Sectors, SourceTable, Text};
+use rdmsetup::dm::{DeviceNumber, Errno, Fault, Line, Role, Sectors, SourceTable, Text};
 use rdmsetup::target::{self, Ended, Events, Init, Mapping, Operation, Shared, TARGETS, Target, TargetType};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -113,6 +113,22 @@ fn names_fit_the_protocol_and_find_their_type() {
             && target::find(b"linear\0").is_none()
             && target::find(b"Linear").is_none()
     );
+}
+
+#[test]
+fn each_knows_which_of_its_words_are_devices_and_sectors() {
+    for target in TARGETS {
+        let words = example(target).params.words();
+        for count in 0..=words.len() {
+            assert_eq!((target.roles)(&words[..count]).len(), count, "{}", target.name);
+        }
+        for (word, role) in words.iter().zip((target.roles)(&words)) {
+            let is_device = matches!(role, Role::Device(_));
+            assert_eq!(is_device, word.starts_with(b"/dev/"), "{}: {word} is {role:?}", target.name);
+            let is_amount = matches!(role, Role::Offset | Role::Sectors);
+            assert!(!is_amount || word.iter().all(u8::is_ascii_digit), "{}: {word} is {role:?}", target.name);
+        }
+    }
 }
 
 #[test]

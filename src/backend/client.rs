@@ -1,10 +1,10 @@
 //! The client's side of an ioctl: request to bytes, more room when the driver wants it, bytes to reply.
 
-use super::{Backend, Holder};
+use super::{Backend, Changes, Holder};
 use crate::block::BlockDevice;
 use crate::dm::{
-    Command, CommandKind, DeviceId, Errno, Fault, Flags, LineField, Reply, Request, Table, Text, limits,
-    similar,
+    Command, CommandKind, DeviceId, DeviceNumber, Errno, Fault, Flags, LineField, Reply, Request, Table,
+    Text, limits, similar,
 };
 use crate::mapper::Draft;
 use crate::wire::{Dialect, linux, show};
@@ -109,7 +109,33 @@ impl Client {
         let asks_paths =
             self.backend.is_mapper() && matches!(kind, CommandKind::TableStatus | CommandKind::DevWait);
         let sent = asks_paths.then(|| request.clone().with_flags(Flags::PATHS));
-        let sent = sent.as_ref().unwrap_or(request);
+        self.exchange(request, sent.as_ref().unwrap_or(request))
+    }
+
+    /// The paths of the disks and files under a device of the mapper, which says them in tables alone: the words of its
+    /// table that are a number to a client that asks for no paths. Of a kernel's device none.
+    ///
+    /// # Errors
+    /// See [`Client::perform`].
+    pub fn paths(&mut self, device: &DeviceId) -> Result<Vec<(DeviceNumber, Text)>, CallError> {
+        let request = Request::new(device.clone(), Command::TableStatus)
+            .with_flags(Flags::EXISTS | Flags::STATUS_TABLE | Flags::NOFLUSH);
+        if !self.is_mapper() {
+            return Ok(Vec::new());
+        }
+        let (named, numbered) = (self.perform(&request)?, self.exchange(&request, &request)?);
+        let mut paths = Vec::new();
+        for (named, numbered) in named.lines().iter().zip(numbered.lines()) {
+            let words = named.params.words().into_iter().zip(numbered.params.words());
+            let told = words.filter(|(path, number)| path != number);
+            paths.extend(told.filter_map(|(path, number)| Some((DeviceNumber::parse(&number)?, path))));
+        }
+        Ok(paths)
+    }
+
+    /// Sends what stands for the request.
+    fn exchange(&mut self, request: &Request, sent: &Request) -> Result<Reply, CallError> {
+        let kind = request.command.kind();
         let failed = |errno, fault| CallError::new(request, errno, fault);
 
         let dialect = self.dialect;
@@ -219,6 +245,14 @@ impl Client {
     fn has_type(&mut self, name: &Text) -> bool {
         let request = Request::global(Command::GetTargetVersion(name.clone()));
         !self.perform(&request).is_err_and(|error| error.errno == Errno::EINVAL)
+    }
+
+    /// Something to wait with until any device may have changed; see [`Backend::changes`].
+    ///
+    /// # Errors
+    /// The driver does not tell.
+    pub fn changes(&mut self) -> Result<Changes, Fault> {
+        self.backend.changes()
     }
 
     /// Makes what was done last.

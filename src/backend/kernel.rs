@@ -1,10 +1,11 @@
 //! The kernel's own device-mapper, through its control node.
 
-use super::Backend;
 use super::kernel_log::KernelLog;
+use super::{Backend, Changes};
 use crate::block::{BlockDevice, Pdev};
-use crate::dm::{DeviceId, DeviceNumber, Errno, Fault};
+use crate::dm::{Command, CommandKind, DeviceId, DeviceNumber, Errno, Fault, Request};
 use crate::sys::control::Control;
+use crate::wire::linux;
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io;
@@ -61,6 +62,30 @@ impl Backend for Kernel {
 
     fn volume(&mut self, device: &DeviceId, writable: bool) -> Result<Arc<dyn BlockDevice>, Fault> {
         open_node(&self.dev_dir, device, writable)
+    }
+
+    /// The control node can be read from after an event of any device, and once it was armed before that; of what is
+    /// no event to the driver, as a resume, the kernel tells those who listen to its uevents.
+    fn changes(&mut self) -> Result<Changes, Fault> {
+        let failed = |error: &io::Error| {
+            let errno = Errno::from_io(error);
+            Fault::new(errno, format!("the control node cannot be polled: {errno}"))
+        };
+        let mut changes = Changes::default();
+        #[cfg(target_os = "linux")]
+        let is_heard = changes.hear_kernel();
+        #[cfg(not(target_os = "linux"))]
+        let is_heard = false;
+        let arm = Request::global(Command::DevArmPoll);
+        let mut buffer = linux::encode_request(&arm, linux::HEADER_LEN)
+            .map_err(|error| Fault::new(error.errno(), "the request to arm cannot be written"))?;
+        match self.control.ioctl(linux::ioctl_number(CommandKind::DevArmPoll), &mut buffer) {
+            Ok(()) => changes.add(self.control.descriptor().map_err(|error| failed(&error))?),
+            // A driver before 4.37, whose uevents must do.
+            Err(_) if is_heard => {}
+            Err(error) => return Err(failed(&error)),
+        }
+        Ok(changes)
     }
 
     fn commit(&mut self) -> Result<(), Fault> {

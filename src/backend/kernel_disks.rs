@@ -37,6 +37,13 @@ impl PdevSource for KernelDisks {
     }
 }
 
+/// The number of the disk whose node that path leads to; `None` where it leads to none.
+pub fn disk_number(path: &Path) -> Option<DeviceNumber> {
+    let metadata = fs::metadata(path).ok().filter(|metadata| metadata.file_type().is_block_device())?;
+    let (major, minor) = devt::split(metadata.rdev());
+    Some(DeviceNumber::new(major, minor))
+}
+
 /// The path of a table's word: what it says, or the node of that number.
 fn path_of(word: &Text) -> Result<PathBuf, Fault> {
     let Some(dev) = DeviceNumber::parse(word) else {

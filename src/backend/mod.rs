@@ -12,9 +12,11 @@
 #![forbid(unsafe_code)]
 
 mod bsd;
+mod changes;
 mod choice;
 mod client;
 pub mod cookie;
+mod disk_size;
 pub mod file_map;
 mod holders;
 mod kernel;
@@ -29,14 +31,18 @@ pub mod udev;
 mod user;
 
 pub use bsd::{Bsd, Surroundings, System};
+pub use changes::{Changes, Woken};
 pub use choice::{Choice, ChoiceError, OpenError, Opened, open};
 pub use client::{CallError, Client, kernel_type_like};
+pub use disk_size::disk_size;
 pub use holders::{Holder, HolderSearch, Process};
 pub use kernel::Kernel;
+pub use kernel_disks::disk_number;
 pub use socket::Socket;
 pub use trace::{Trace, TraceStyle};
 pub use user::User;
 
+pub use crate::sys::interrupt::Interrupts;
 pub use crate::wire::{Dialect, Explanation, Field, Side, explain};
 
 use crate::block::BlockDevice;
@@ -94,6 +100,15 @@ pub trait Backend: std::fmt::Debug {
     /// The backend cannot look: its state cannot be read.
     fn check(&mut self, draft: &Draft<'_>) -> Result<Vec<Fault>, Fault> {
         Ok(mapper::check_elsewhere(draft, &mut kernel_disks::KernelDisks))
+    }
+
+    /// Something to wait with until any device may have changed: been made, removed, renamed, suspended or resumed, given
+    /// another table, or had an event. What happens from now on ends the wait, so the devices are looked at after this.
+    ///
+    /// # Errors
+    /// The driver does not tell.
+    fn changes(&mut self) -> Result<Changes, Fault> {
+        Err(Fault::new(Errno::EOPNOTSUPP, "this driver does not tell when a device changes"))
     }
 
     /// Makes what was done last: nothing that was requested before this is kept if the program dies first.

@@ -2,7 +2,7 @@
 //!
 //! Wraps any backend and is one. Knows no layout: the lines come from [`crate::wire::show`].
 
-use super::{Backend, Holder};
+use super::{Backend, Changes, Holder};
 use crate::block::BlockDevice;
 use crate::dm::{DeviceId, Errno, Fault};
 use crate::mapper::Draft;
@@ -104,6 +104,10 @@ impl Backend for Trace {
 
     fn check(&mut self, draft: &Draft<'_>) -> Result<Vec<Fault>, Fault> {
         self.inner.check(draft)
+    }
+
+    fn changes(&mut self) -> Result<Changes, Fault> {
+        self.inner.changes()
     }
 
     fn commit(&mut self) -> Result<(), Fault> {

@@ -4,7 +4,7 @@
 //! goes to the server's socket. Else the state is loaded; what the command did is saved as a whole when it commits, so
 //! that a command that dies has done nothing.
 
-use super::{Backend, Holder, Socket};
+use super::{Backend, Changes, Holder, Socket};
 use crate::block::BlockDevice;
 use crate::dm::{CommandKind, DeviceId, Errno, Fault};
 use crate::mapper::{Draft, LockedState, Mapper, Progress, StateDir, Waiting};
@@ -217,6 +217,27 @@ impl Backend for User {
             Driver::Nobody(mapper) => Ok(mapper.check(draft)),
             Driver::Server(server) => server.check(draft),
             Driver::Unknown => Err(Fault::new(Errno::EIO, "no driver was found")),
+        }
+    }
+
+    fn changes(&mut self) -> Result<Changes, Fault> {
+        let mut asked = false;
+        loop {
+            // A directory that is not there yet is made: something may come to be in it.
+            match self.driver(CommandKind::DevCreate)? {
+                Driver::Here(session) => return session.lock.watch()?.into_descriptor().map(Changes::of),
+                Driver::Server(server) => match server.changes() {
+                    // The server may have ended since it was found: whoever is the driver now tells.
+                    Err(_) if !asked => {
+                        asked = true;
+                        self.driver = Driver::Unknown;
+                    }
+                    changes => return changes,
+                },
+                Driver::Nobody(_) | Driver::Unknown => {
+                    return Err(Fault::new(Errno::EIO, "no driver was found"));
+                }
+            }
         }
     }
 

@@ -184,6 +184,7 @@ mod tests {
         assert_eq!(offered("completions "), "bash zsh fish elvish powershell");
         assert_eq!(offered("stats ungr"), "ungroup");
         assert_eq!(offered("create vol0 "), "Files");
+        assert_eq!((offered("apply "), offered("diff --prune P ")), ("Files".into(), "Files".into()));
         assert_eq!(offered("load -u U "), "Files");
         assert_eq!(offered("man "), "Directories");
         assert_eq!(offered("ls x"), "");

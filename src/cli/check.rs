@@ -3,12 +3,12 @@
 use super::concise::{Entries, Entry};
 use super::context::Context;
 use super::create::unreadable;
-use super::failure::{Failure, located, place, reason};
-use super::output::complain;
+use super::failure::{Failure, located, reason};
 use super::{Run, json, table_source};
-use crate::dm::{Errno, Fault, Sectors, TableDraft, TableSyntaxError, Text};
+use crate::dm::{Errno, Fault, Sectors, TableSyntaxError, Text};
 use crate::mapper::Draft;
 use crate::render::ConciseForm;
+use crate::render::screen::Ink;
 use clap::Args;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -28,8 +28,8 @@ pub(super) struct Check {
     /// The file that holds the table, - for standard input, as without it; with --concise the devices themselves
     file: Option<OsString>,
 
-    /// The table itself: lines of START LENGTH TARGET PARAMETERS, START and LENGTH in sectors of 512
-    /// bytes or with a unit, as in 64MiB
+    /// The table itself: lines of START LENGTH TARGET PARAMETERS, in sectors of 512 bytes or with a
+    /// unit, as in 64MiB; a LENGTH of 100% is all that the line's device has left
     #[arg(long)]
     table: Option<OsString>,
 
@@ -40,21 +40,18 @@ pub(super) struct Check {
     /// Check a table that is to be loaded read-only: its disks need not be writable
     #[arg(short, long)]
     readonly: bool,
-
-    /// Write the faults to standard output as a JSON document
-    #[arg(long)]
-    json: bool,
 }
 
 /// A table with what was found in it.
 #[derive(Debug)]
-struct Checked {
+pub(super) struct Checked {
     /// What faults call the table: `table of vol0`, or where it came from.
     called: String,
     /// The device that it is for, where that is known.
     device: Option<Text>,
     lines: usize,
-    size: Sectors,
+    /// How large the device would be.
+    pub(super) size: Sectors,
     faults: Vec<Found>,
 }
 
@@ -69,10 +66,9 @@ struct Found {
 impl Run for Check {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         let checked = if self.concise { self.devices(ctx)? } else { vec![self.one(ctx)?] };
-        let is_faulty = checked.iter().any(|checked| !checked.faults.is_empty());
-        if self.json {
-            let tables: Vec<Value> = checked.iter().map(Checked::to_json).collect();
-            ctx.out.print(json::document("check", &[("ok", json!(!is_faulty)), ("tables", tables.into())]));
+        let is_faulty = checked.iter().any(Checked::is_faulty);
+        if let Some(document) = &mut ctx.json {
+            document.list("tables").extend(checked.iter().map(Checked::to_json));
         } else {
             checked.iter().for_each(|checked| checked.show(ctx));
         }
@@ -92,7 +88,7 @@ impl Check {
             (None, Some(file)) => file.display().to_string(),
             (None, None) => "standard input".to_owned(),
         };
-        self.check(ctx, called, None, &text, &BTreeMap::new())
+        look(ctx, called, &Asked { device: None, text: &text, read_only: self.readonly, planned: &BTreeMap::new() })
     }
 
     /// The devices of --concise, each with those before it to build on.
@@ -111,58 +107,74 @@ impl Check {
                 planned.insert(name, Sectors::ZERO);
                 continue;
             }
-            let found = self.check(ctx, called, Some(&name), &Zeroizing::new(table), &planned)?;
+            let text = Zeroizing::new(table);
+            let asked = Asked { device: Some(&name), text: &text, read_only: self.readonly, planned: &planned };
+            let found = look(ctx, called, &asked)?;
             planned.insert(name, found.size);
             checked.push(found);
         }
         Ok(checked)
     }
+}
 
-    fn check(
-        &self,
-        ctx: &mut Context,
-        called: String,
-        device: Option<&Text>,
-        text: &[u8],
-        planned: &BTreeMap<Text, Sectors>,
-    ) -> Result<Checked, Failure> {
-        let table = TableDraft::parse(text, ctx.amounts());
-        let name = device.cloned().unwrap_or_default();
-        let draft = Draft { device: &name, lines: &table.lines, read_only: self.readonly, planned };
-        let size = draft.size();
-        let syntax = table.faults.iter().map(|error| Found {
-            errno: Errno::EINVAL,
-            fault: None,
-            place: Some(error.clone()),
-        });
-        let mut faults: Vec<Found> = syntax.collect();
-        // Where no line can be read there is nothing to ask.
-        if faults.is_empty() || table.lines.iter().any(Option::is_some) {
-            let found = ctx.client()?.check(&draft)?;
-            faults.extend(found.into_iter().map(|fault| Found {
-                errno: fault.errno,
-                place: table.locate(&fault),
-                fault: Some(fault),
-            }));
-        }
-        faults.sort_by_key(|found| found.place.as_ref().map(|place| (place.line, place.span.start)));
-        Ok(Checked { called, device: device.cloned(), lines: table.lines.len(), size, faults })
+/// A table to look at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    /// The device that it is for, where that is known.
+    pub(super) device: Option<&'a Text>,
+    pub(super) text: &'a [u8],
+    pub(super) read_only: bool,
+    /// Devices that would be there before, with their sizes.
+    pub(super) planned: &'a BTreeMap<Text, Sectors>,
+}
+
+/// Looks at a table, which faults call so.
+pub(super) fn look(ctx: &mut Context, called: String, asked: &Asked<'_>) -> Result<Checked, Failure> {
+    let table = ctx.table_draft(asked.text, asked.planned);
+    let name = asked.device.cloned().unwrap_or_default();
+    let Asked { read_only, planned, .. } = *asked;
+    let draft = Draft { device: &name, lines: &table.lines, read_only, planned };
+    let size = draft.size();
+    let syntax =
+        table.faults.iter().map(|error| Found { errno: Errno::EINVAL, fault: None, place: Some(error.clone()) });
+    let mut faults: Vec<Found> = syntax.collect();
+    // Where no line can be read there is nothing to ask.
+    if faults.is_empty() || table.lines.iter().any(Option::is_some) {
+        let found = ctx.client()?.check(&draft)?;
+        faults.extend(found.into_iter().map(|fault| Found {
+            errno: fault.errno,
+            place: table.locate(&fault),
+            fault: Some(fault),
+        }));
     }
+    faults.sort_by_key(|found| found.place.as_ref().map(|place| (place.line, place.span.start)));
+    Ok(Checked { called, device: asked.device.cloned(), lines: table.lines.len(), size, faults })
 }
 
 impl Checked {
+    /// Whether anything is wrong.
+    pub(super) fn is_faulty(&self) -> bool {
+        !self.faults.is_empty()
+    }
+
     /// The faults on standard error, or that there is none.
     fn show(&self, ctx: &mut Context) {
         if self.faults.is_empty() {
             let plural = if self.lines == 1 { "" } else { "s" };
-            ctx.out.print(format!("{}: {} line{plural}, {}, no fault\n", self.called, self.lines, self.size.counted()));
+            let verdict = ctx.screen().map_or_else(|| "no fault".to_owned(), |screen| screen.paint.on(Ink::Good, "no fault"));
+            ctx.out.print(format!("{}: {} line{plural}, {}, {verdict}\n", self.called, self.lines, self.size.counted()));
         }
+        self.complain(ctx);
+    }
+
+    /// The faults on standard error.
+    pub(super) fn complain(&self, ctx: &Context) {
         for found in &self.faults {
             let shown = match &found.place {
                 Some(place) => Some(located(&self.called, place)),
                 None => found.fault.as_ref().and_then(reason),
             };
-            shown.iter().for_each(|shown| complain(shown));
+            shown.iter().for_each(|shown| ctx.complain(shown));
         }
     }
 
@@ -170,8 +182,8 @@ impl Checked {
         json!({
             "device": self.device.as_ref().map(ToString::to_string),
             "source": self.called,
-            "lines": self.lines,
-            "sectors": self.size.0,
+            "line_count": self.lines,
+            "size_bytes": json::device::bytes(Some(self.size)),
             "faults": self.faults.iter().map(Found::to_json).collect::<Vec<_>>(),
         })
     }
@@ -179,20 +191,6 @@ impl Checked {
 
 impl Found {
     fn to_json(&self) -> Value {
-        let (reason, hint) = match (&self.place, &self.fault) {
-            (Some(place), _) => (&place.reason, &place.hint),
-            (None, Some(fault)) => (&fault.reason, &fault.hint),
-            (None, None) => return Value::Null,
-        };
-        let shown = self.place.as_ref().map(|error| (error.line, place(error)));
-        json!({
-            "line": shown.as_ref().map(|(line, _)| line),
-            "column": shown.as_ref().map(|(_, place)| place.column),
-            "width": shown.as_ref().map(|(_, place)| place.width),
-            "text": shown.as_ref().map(|(_, place)| &place.text),
-            "errno": json::errno(self.errno),
-            "reason": reason,
-            "hint": hint,
-        })
+        json::failure::found(self.errno, self.place.as_ref(), self.fault.as_ref())
     }
 }

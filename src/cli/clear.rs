@@ -20,6 +20,8 @@ pub(super) struct Clear {
 }
 
 impl Run for Clear {
+    const CHANGES: bool = true;
+
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         self.selector.each(ctx, &self.names, |ctx, device| {
             let reply = ctx.perform(Request::new(device.id.clone(), Command::TableClear))?;

@@ -31,13 +31,13 @@ pub(super) fn definition(subcommand: &Subcommand) -> Command {
     Global::augment_args((subcommand.args)(bare))
 }
 
-/// Takes argv, without the program's name, for a command line.
-pub(super) fn parse(argv: &[OsString]) -> Result<CommandLine, Refusal> {
+/// Takes argv, without the program's name, for a command line; `classic` is whether the program was called as `dmsetup`.
+pub(super) fn parse(argv: &[OsString], classic: bool) -> Result<CommandLine, Refusal> {
     let plain = likely(argv).map(|subcommand| (subcommand, definition(subcommand)));
-    let (table, walked) = match plain.as_ref().and_then(|(_, command)| walk_plain(command, argv)) {
+    let (table, walked) = match plain.as_ref().and_then(|(_, command)| walk_plain(command, argv, classic)) {
         Some(found) => found,
         None => {
-            let table = all_specs();
+            let table: Vec<Spec> = all_specs().into_iter().filter(|spec| is_known(spec, classic)).collect();
             let walked = getopt::walk(&table, argv).map_err(Refusal::Option)?;
             (table, walked)
         }
@@ -94,8 +94,9 @@ pub(super) fn likely(argv: &[OsString]) -> Option<&'static Subcommand> {
 }
 
 /// The walk by one command's options, if that is all it takes: `None` where a word is not one of them in full.
-fn walk_plain(command: &Command, argv: &[OsString]) -> Option<(Vec<Spec>, Walked)> {
-    let table: Vec<Spec> = command.get_arguments().filter_map(spec).collect();
+fn walk_plain(command: &Command, argv: &[OsString], classic: bool) -> Option<(Vec<Spec>, Walked)> {
+    let specs = command.get_arguments().filter_map(spec);
+    let table: Vec<Spec> = specs.filter(|spec| is_known(spec, classic)).collect();
     let in_full = |word: &OsString| {
         let long = word.as_bytes().strip_prefix(b"--").unwrap_or_default();
         let name = long.split(|&byte| byte == b'=').next().unwrap_or_default();
@@ -107,6 +108,11 @@ fn walk_plain(command: &Command, argv: &[OsString]) -> Option<(Vec<Spec>, Walked
         .all(in_full)
         .then(|| getopt::walk(&table, argv).ok())??;
     Some((table, walked))
+}
+
+/// Whether the program has the option by the name that it is called: what dmsetup prints is text.
+fn is_known(spec: &Spec, classic: bool) -> bool {
+    !classic || spec.long != "json"
 }
 
 /// Every option of every command, once.
@@ -170,7 +176,7 @@ mod tests {
     use super::*;
 
     fn line(words: &[&str]) -> Result<CommandLine, Refusal> {
-        parse(&words.iter().map(OsString::from).collect::<Vec<_>>())
+        parse(&words.iter().map(OsString::from).collect::<Vec<_>>(), false)
     }
 
     #[test]
@@ -201,6 +207,15 @@ mod tests {
                 Err(Refusal::UnknownCommand(_)) => assert_eq!(words[0], "vers"),
                 other => panic!("{words:?}: {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn dmsetup_has_no_documents() {
+        for words in [&["ls", "--json"][..], &["--json", "ls"], &["info", "-c", "--js"]] {
+            let argv: Vec<OsString> = words.iter().map(OsString::from).collect();
+            assert!(matches!(parse(&argv, true), Err(Refusal::Option(getopt::Fault::Unrecognized(_)))));
+            assert!(matches!(parse(&argv, false), Ok(CommandLine::Run(_, Global { json: true, .. }, _))));
         }
     }
 

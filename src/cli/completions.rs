@@ -38,6 +38,8 @@ pub(super) struct Completions {
 }
 
 impl Run for Completions {
+    const NO_DOCUMENT: Option<&'static str> = Some("it writes a program for a shell");
+
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         if self.complete.is_some() {
             let words = self.words.into_iter().skip(1).collect();

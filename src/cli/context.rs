@@ -3,18 +3,21 @@
 use super::diagnosis;
 use super::failure::Failure;
 use super::global::Global;
+use super::json::{self, Document};
 use super::mangle::Mangling;
 use super::output::{Output, complain};
 use super::rehearsal::{self, Rehearsal, changes};
+use super::screen::{self, When};
 use super::sysfs;
 use crate::backend::cookie::{Cookie, CookieError};
 use crate::backend::nodes::Nodes;
 use crate::backend::udev::{Keeper, Udev, UdevOptions};
 use crate::backend::{self, Choice, Client, Dialect, TraceStyle};
-use crate::dm::{Amounts, Command, DeviceId, Errno, Flags, Reply, Request, Text};
+use crate::dm::{Command, DeviceId, Errno, Flags, Reply, Request, Text};
 #[cfg(all(feature = "serve", target_os = "linux"))]
 use crate::mapper::StateDir;
 use crate::render;
+use crate::render::screen::{Paint, Screen};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,6 +40,8 @@ pub(super) struct Environment {
 pub(crate) struct Context {
     /// Standard output.
     pub(super) out: Output,
+    /// What `--json` writes when the command ends; none without it.
+    pub(super) json: Option<Document>,
     /// How often `-v` was given.
     pub(super) verbose: u8,
     /// The form of names.
@@ -53,6 +58,8 @@ pub(crate) struct Context {
     pub(super) udev_options: UdevOptions,
     /// Requests are shown, not sent.
     pub(super) rehearsal: Option<Rehearsal>,
+    /// When output is for people.
+    color: When,
     bad_cookie: bool,
     opened: Option<(Client, Nodes)>,
     udev: Option<Udev>,
@@ -97,12 +104,13 @@ fn patience_of(value: &str) -> Result<Duration, String> {
 }
 
 impl Context {
-    /// For a command with those options.
-    pub(super) fn new(global: Global, environment: Environment) -> Self {
+    /// For the command of that name with those options.
+    pub(super) fn new(command: &'static str, global: Global, environment: Environment) -> Self {
         let classic = environment.classic;
         let chosen = global.backend.or(environment.backend).unwrap_or(Choice::Auto);
         Self {
-            out: Output::default(),
+            out: Output::new(global.json),
+            json: global.json.then(|| Document::new(command)),
             verbose: global.verbose,
             mangling: global.manglename.unwrap_or(environment.mangling),
             manglename: global.manglename,
@@ -113,6 +121,7 @@ impl Context {
             dialect: global.dialect.filter(|_| !classic),
             udev_options: environment.udev,
             rehearsal: None,
+            color: global.color.unwrap_or_default(),
             bad_cookie: environment.bad_cookie,
             opened: None,
             udev: None,
@@ -201,11 +210,6 @@ impl Context {
         })
     }
 
-    /// How the numbers of tables are written: dmsetup knows no units.
-    pub(super) fn amounts(&self) -> Amounts {
-        if self.classic { Amounts::Sectors } else { Amounts::Sizes }
-    }
-
     /// Whether a kernel's driver answers.
     pub(super) fn is_kernels(&mut self) -> bool {
         self.client().is_ok_and(|client| !client.is_mapper())
@@ -221,6 +225,7 @@ impl Context {
             return self.perform_with_uevent(request);
         }
         let reply = self.client()?.perform(request)?;
+        json::device::note(self, request, &reply);
         if request.command == Command::DevCreate {
             let keeper = self.udev().keeper();
             self.follow(request, &reply, keeper);
@@ -233,11 +238,12 @@ impl Context {
         let request = request.clone().with_event_nr(announced.event_nr);
         let outcome = self.client()?.perform(&request);
         let made_uevent = outcome.as_ref().is_ok_and(|reply| reply.flags.contains(Flags::UEVENT_GENERATED));
-        let udev = self.udev();
         if !made_uevent {
-            udev.retract(announced);
+            self.udev().retract(announced);
         }
         let reply = outcome?;
+        json::device::note(self, &request, &reply);
+        let udev = self.udev();
         let mut keeper = udev.keeper();
         if let Err(error) = udev.settle() {
             if matches!(error, CookieError::TimedOut { .. }) && keeper == Keeper::Udevd {
@@ -322,12 +328,27 @@ impl Context {
         self.mangling.unmangle(name)
     }
 
+    /// The terminal that output is to be drawn for; `None` where it is to be dmsetup's lines: for scripts, and with `-v`,
+    /// whose blocks are dmsetup's.
+    pub(super) fn screen(&self) -> Option<Screen> {
+        if self.classic || self.verbose > 0 || self.json.is_some() {
+            None
+        } else {
+            screen::of_output(self.color)
+        }
+    }
+
     /// Prints the block of `info`.
     pub(super) fn print_info(&mut self, reply: &Reply) {
-        let from_kernel = self.opened.as_ref().is_some_and(|(client, _)| !client.is_mapper());
-        let read_ahead = reply.device.dev.filter(|_| from_kernel).and_then(sysfs::read_ahead);
+        let read_ahead = self.read_ahead(reply);
         let (name, uuid) = (self.shown_name(&reply.device.name), self.shown_name(&reply.device.uuid));
         self.out.print(render::info(reply, &name, &uuid, read_ahead));
+    }
+
+    /// The sectors that the kernel reads ahead on its device.
+    pub(super) fn read_ahead(&self, reply: &Reply) -> Option<u64> {
+        let from_kernel = self.opened.as_ref().is_some_and(|(client, _)| !client.is_mapper());
+        reply.device.dev.filter(|_| from_kernel).and_then(sysfs::read_ahead)
     }
 
     /// Prints the block of `info` if `-v` asks for it.
@@ -341,13 +362,39 @@ impl Context {
     pub(super) fn report(&mut self, failure: &Failure) {
         let explained =
             failure.call().filter(|_| !self.classic).and_then(|error| diagnosis::explain(self, error));
-        failure.lines(self.classic, explained).iter().for_each(|line| complain(line));
+        if let Some(document) = &mut self.json {
+            document.told.extend(json::failure::error(failure, explained.as_ref()));
+        }
+        failure.lines(self.classic, explained).iter().for_each(|line| self.complain(line));
+    }
+
+    /// Writes a failure's lines to standard error, in colours where somebody looks.
+    pub(super) fn complain(&self, lines: &str) {
+        let paint = if self.classic { Paint::Plain } else { screen::of_failures(self.color) };
+        complain(&paint.failure(lines));
+    }
+
+    /// Has the list in the document, be it empty.
+    pub(super) fn tell_list(&mut self, name: &'static str) {
+        if let Some(document) = &mut self.json {
+            document.list(name);
+        }
+    }
+
+    /// Writes the document as it is, for a command that goes on to another one.
+    pub(super) fn write_document(&mut self) {
+        let text = self.json.as_mut().and_then(|document| document.take(true));
+        text.iter().for_each(|text| self.out.add(&**text));
+        self.out.flush();
     }
 
     /// Ends the command: makes what was done last, tells of the failure, writes the output. Whether all went well.
     pub(super) fn finish(mut self, mut outcome: Result<(), Failure>) -> bool {
         if let Err(failure) = &outcome {
             self.report(failure);
+            if let Some(document) = self.json.as_mut().filter(|_| !matches!(failure, Failure::Reported)) {
+                document.error = document.told.pop();
+            }
         }
         if let Some((client, _)) = &mut self.opened
             && let Err(fault) = client.commit()
@@ -359,9 +406,11 @@ impl Context {
         if self.troubled {
             outcome = outcome.and(Err(Failure::Reported));
         }
-        if outcome.as_ref().is_err_and(|failure| !matches!(failure, Failure::Silent)) {
+        if outcome.as_ref().is_err_and(|failure| !matches!(failure, Failure::Silent | Failure::Refused(_))) {
             complain("Command failed.");
         }
+        let text = self.json.as_mut().and_then(|document| document.take(outcome.is_ok()));
+        text.iter().for_each(|text| self.out.add(&**text));
         self.out.finish() && outcome.is_ok()
     }
 }

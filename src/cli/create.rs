@@ -9,11 +9,12 @@ use super::selector::{Selector, mangled_uuid, new_name, number};
 use super::udev_options::UdevArgs;
 use super::{Run, sysfs, table_source};
 use crate::dm::{
-    Command, DeviceId, DeviceNumber, Flags, Reply, Request, SourceTable, TableSyntaxError, Text,
+    Command, DeviceId, DeviceNumber, Flags, Reply, Request, Sectors, SourceTable, TableSyntaxError, Text,
 };
 use crate::mapper;
 use crate::render::ConciseForm;
 use clap::Args;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
@@ -30,8 +31,8 @@ pub(super) struct Create {
     /// The file that holds the table
     file: Option<OsString>,
 
-    /// The table itself: lines of START LENGTH TARGET PARAMETERS, START and LENGTH in sectors of 512
-    /// bytes or with a unit, as in 64MiB
+    /// The table itself: lines of START LENGTH TARGET PARAMETERS, in sectors of 512 bytes or with a
+    /// unit, as in 64MiB; a LENGTH of 100% is all that the line's device has left
     #[arg(long)]
     table: Option<OsString>,
 
@@ -116,6 +117,8 @@ struct Plan {
 }
 
 impl Run for Create {
+    const CHANGES: bool = true;
+
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         if self.concise {
             return self.run_concise(ctx);
@@ -193,21 +196,33 @@ impl Create {
         let text = table_source::word_or_input(self.name.as_deref())?;
         self.apply(ctx)?;
         let form = if ctx.classic { ConciseForm::Classic } else { ConciseForm::Readable };
+        let mut planned = BTreeMap::new();
         if !ctx.classic {
             for entry in Entries::of(&text, form) {
-                self.plan(ctx, entry.map_err(unreadable)?, true)?;
+                let entry = entry.map_err(unreadable)?;
+                let name = entry.name.clone();
+                let plan = self.plan(ctx, entry, true, &planned)?;
+                let last = plan.source.table.lines.last();
+                let size = last.and_then(|line| line.start.checked_add(line.length)).unwrap_or_default();
+                planned.insert(name, size);
             }
         }
         for (index, entry) in Entries::of(&text, form).enumerate() {
             let entry = entry.map_err(unreadable)?;
             // dmsetup forgets --readonly after the first.
-            let plan = self.plan(ctx, entry, index == 0 || !ctx.classic)?;
+            let plan = self.plan(ctx, entry, index == 0 || !ctx.classic, &planned)?;
             self.create(ctx, plan)?;
         }
         Ok(())
     }
 
-    fn plan(&self, ctx: &mut Context, entry: Entry, heeds_readonly: bool) -> Result<Plan, Failure> {
+    fn plan(
+        &self,
+        ctx: &mut Context,
+        entry: Entry,
+        heeds_readonly: bool,
+        planned: &BTreeMap<Text, Sectors>,
+    ) -> Result<Plan, Failure> {
         let name = new_name(ctx, OsStr::from_bytes(&entry.name))?;
         let uuid = mangled_uuid(ctx, OsStr::from_bytes(&entry.uuid))?;
         let dev = match entry.minor {
@@ -216,7 +231,7 @@ impl Create {
         };
         let refused =
             |error: TableSyntaxError| Failure::Table(String::new(), entry.name.clone(), error);
-        let source = SourceTable::parse_as(&entry.table, ctx.amounts()).map_err(refused)?;
+        let source = ctx.source_table(&entry.table, planned).map_err(refused)?;
         let readonly = entry.readonly || self.readonly && heeds_readonly;
         Ok(Plan { device: DeviceId { name, uuid, dev }, source, readonly })
     }
@@ -232,13 +247,13 @@ pub(super) fn unreadable(error: ConciseError) -> Failure {
 }
 
 /// The major number of mapped devices.
-fn mapped_major(ctx: &mut Context) -> Result<u32, Failure> {
+pub(super) fn mapped_major(ctx: &mut Context) -> Result<u32, Failure> {
     let is_mapper = ctx.client()?.is_mapper();
     Ok(if is_mapper { mapper::MAJOR } else { sysfs::mapped_major().unwrap_or_default() })
 }
 
 /// Creates the device, loads the table by the number that the device got, resumes it; all or nothing.
-fn create_and_start(
+pub(super) fn create_and_start(
     ctx: &mut Context,
     device: DeviceId,
     source: SourceTable,

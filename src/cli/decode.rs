@@ -36,10 +36,6 @@ pub(super) struct Decode {
     /// The Linux buffer is a reply, not a request
     #[arg(long)]
     reply: bool,
-
-    /// Write JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// An ioctl, by number or name.
@@ -90,7 +86,11 @@ impl Run for Decode {
         let side = if self.reply { Side::Reply } else { Side::Request };
         let explained = explain(&bytes, self.ioctl.map(|ioctl| ioctl.0), side)
             .map_err(|fault| Failure::Ours(format!("{shown}: {fault}")))?;
-        ctx.out.print(if self.json { json(&explained) } else { text(&explained) });
+        if let Some(document) = &mut ctx.json {
+            document.set("what", explained.what.clone());
+            document.list("fields").extend(explained.fields.iter().map(json));
+        }
+        ctx.out.print(text(&explained));
         Ok(())
     }
 }
@@ -120,15 +120,11 @@ fn text(explained: &Explanation) -> String {
     out
 }
 
-fn json(explained: &Explanation) -> String {
-    let field = |field: &Field| {
-        serde_json::json!({
-            "field": field.path,
-            "bytes": field.at.as_ref().map(|at| [at.start, at.end]),
-            "value": field.value,
-            "means": field.means,
-        })
-    };
-    let fields: Vec<serde_json::Value> = explained.fields.iter().map(field).collect();
-    format!("{:#}\n", serde_json::json!({ "what": explained.what, "fields": fields }))
+fn json(field: &Field) -> serde_json::Value {
+    serde_json::json!({
+        "field": field.path,
+        "bytes": field.at.as_ref().map(|at| [at.start, at.end]),
+        "value": field.value,
+        "means": field.means,
+    })
 }

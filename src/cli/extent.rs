@@ -17,22 +17,21 @@ pub(super) const PIECE: usize = 1 << 20;
 /// A part of a device.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Extent {
-    /// The first sector
+    /// The first sector, or where it is with a unit, as in 64MiB
     #[arg(long, value_name = "SECTOR", value_parser = sectors)]
     start: Option<Sectors>,
 
-    /// How many sectors; without it, to the end of the device
+    /// How many sectors, or how much with a unit; without it, to the end of the device
     #[arg(long, value_name = "SECTORS", value_parser = sectors)]
     length: Option<Sectors>,
 }
 
-/// A word that is no number of sectors.
+/// A word that is no number of sectors: why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NoSectors(String);
 
 fn sectors(word: &str) -> Result<Sectors, NoSectors> {
-    let digits = word.bytes().all(|byte| byte.is_ascii_digit());
-    word.parse().ok().filter(|_| digits).map(Sectors).ok_or_else(|| NoSectors(word.into()))
+    Sectors::parse(word).map_err(NoSectors)
 }
 
 /// The part of a device that is being moved.
@@ -151,7 +150,7 @@ impl fmt::Display for Extent {
 
 impl fmt::Display for NoSectors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "rdmsetup: \"{}\" is not a number of sectors", self.0)
+        write!(f, "rdmsetup: {}", self.0)
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) enum Failure {
     Explained(String, String),
     /// A fault of which dmsetup has no word: our line.
     Ours(String),
+    /// A command line of which only the command itself sees that it cannot be: its lines, and none behind them.
+    Refused(Vec<String>),
     /// Its lines have been written already.
     Reported,
     /// Nobody is left to hear of it: the reader of the output has gone away.
@@ -57,7 +59,7 @@ impl Failure {
         match self {
             Self::Call(error) | Self::NoDevice(error) | Self::Load(error, ..) => Some(error),
             Self::Open(_) | Self::Table(..) | Self::Classic(_) | Self::Explained(..) | Self::Ours(_) => None,
-            Self::Reported | Self::Silent => None,
+            Self::Refused(_) | Self::Reported | Self::Silent => None,
         }
     }
 
@@ -70,6 +72,7 @@ impl Failure {
     /// driver's refusal `explained` is what was found out about it, where somebody looked.
     pub(crate) fn lines(&self, classic: bool, explained: Option<Reason>) -> Vec<String> {
         let (theirs, ours) = match self {
+            Self::Refused(lines) => return lines.clone(),
             Self::Reported | Self::Silent => (None, None),
             Self::Open(error @ OpenError::Kernel { .. }) => {
                 (Some(without_driver(error)), Some(ours(why_no_driver(error))))
@@ -144,7 +147,7 @@ fn without_driver(error: &OpenError) -> String {
 }
 
 /// Why no driver answers, and what to do.
-fn why_no_driver(error: &OpenError) -> String {
+pub(super) fn why_no_driver(error: &OpenError) -> String {
     let (why, hint) = match error {
         OpenError::Kernel { errno: Errno::EACCES | Errno::EPERM, .. } => {
             ("the kernel's driver obeys root alone", "sudo, or ")
@@ -163,7 +166,7 @@ fn why_no_driver(error: &OpenError) -> String {
 }
 
 /// dmsetup's line for a table that it cannot read.
-fn unreadable(from: &str, error: &TableSyntaxError) -> String {
+pub(super) fn unreadable(from: &str, error: &TableSyntaxError) -> String {
     let words_before =
         error.text[..error.span.start].split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     if error.span.len() >= limits::TYPE_NAME_LEN && words_before.count() == 2 {

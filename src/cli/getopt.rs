@@ -76,6 +76,9 @@ pub(super) fn walk(specs: &[Spec], argv: &[OsString]) -> Result<Walked, Fault> {
     Ok(walked)
 }
 
+/// An option that is written in full alone, so that `--col` goes on to mean dmsetup's `--columns`.
+const IN_FULL: &str = "color";
+
 type Rest<'a> = std::slice::Iter<'a, OsString>;
 
 fn long_option(specs: &[Spec], word: &[u8], rest: &mut Rest, walked: &mut Walked) -> Result<(), Fault> {
@@ -106,7 +109,7 @@ fn find_long(specs: &[Spec], name: &[u8]) -> Result<usize, Vec<String>> {
     if let Some(index) = specs.iter().position(|spec| spec.long.as_bytes() == name) {
         return Ok(index);
     }
-    let begins = |spec: &Spec| spec.long.as_bytes().starts_with(name);
+    let begins = |spec: &Spec| spec.long.as_bytes().starts_with(name) && spec.long != IN_FULL;
     let found: Vec<usize> = (0..specs.len()).filter(|&index| begins(&specs[index])).collect();
     match found.as_slice() {
         [only] => Ok(*only),

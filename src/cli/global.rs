@@ -1,6 +1,7 @@
 //! The options that every command has.
 
 use super::mangle::{Mangling, mode};
+use super::screen::{When, when};
 use crate::backend::{Choice, Dialect, TraceStyle};
 use clap::{ArgAction, Args};
 use std::fmt;
@@ -28,6 +29,16 @@ pub(super) struct Global {
     /// dialect, see rdmsetup-protocol(7)
     #[arg(long, value_name = "fields|hex|plist", num_args = 0..=1, require_equals = true, default_missing_value = "fields", value_parser = trace_style)]
     pub(super) trace: Option<TraceStyle>,
+
+    /// When output has colours, and tables in the place of dmsetup's lines: `auto` has both at a terminal,
+    /// `always` everywhere, as for `less -R`, and `never` tables alone. Also off by NO_COLOR
+    #[arg(long, value_name = "auto|always|never", value_parser = when)]
+    pub(super) color: Option<When>,
+
+    /// Write a JSON document to standard output in place of text, for a failure too: see
+    /// rdmsetup-json(5)
+    #[arg(long)]
+    pub(super) json: bool,
 
     /// Show the device after the command
     #[arg(short, long, action = ArgAction::Count)]

@@ -4,10 +4,11 @@ use super::context::Context;
 use super::diagnosis;
 use super::failure::Failure;
 use super::selector::{Selected, Selector};
-use super::{Run, json, sysfs};
+use super::{Run, sysfs};
 use crate::backend::{Holder, Process};
 use crate::block::Peer;
 use crate::dm::{Command, DeviceNumber, Errno, Flags, Request, Text};
+use crate::render::screen;
 use clap::Args;
 use serde_json::{Value, json};
 use std::ffi::OsString;
@@ -23,10 +24,6 @@ pub(super) struct Holders {
     /// The devices; without any, all
     #[arg(value_name = "DEVICE")]
     names: Vec<OsString>,
-
-    /// Write a JSON document
-    #[arg(long)]
-    json: bool,
 
     #[command(flatten)]
     selector: Selector,
@@ -49,9 +46,11 @@ impl Run for Holders {
             devices.push(look(ctx, device)?);
             Ok(())
         });
-        if self.json {
-            let devices: Vec<Value> = devices.iter().map(Held::to_json).collect();
-            ctx.out.print(json::document("holders", &[("devices", devices.into())]));
+        if let Some(document) = &mut ctx.json {
+            document.list("devices").extend(devices.iter().map(Held::to_json));
+        } else if let Some(screen) = ctx.screen().filter(|_| !devices.is_empty()) {
+            let rows: Vec<_> = devices.iter().map(|held| (held.name.clone(), held.open_count, held.by())).collect();
+            ctx.out.print(screen::holders(screen, &rows));
         } else {
             devices.iter().for_each(|held| ctx.out.print(held.lines()));
         }
@@ -125,15 +124,21 @@ impl Held {
             1 => "open once".to_owned(),
             count => format!("open {count} times"),
         })];
-        lines.extend(self.holders.iter().map(|holder| {
+        lines.extend(self.by().iter().map(|by| format!("  {by}")));
+        lines.join("\n") + "\n"
+    }
+
+    /// Those who hold it, in words.
+    fn by(&self) -> Vec<String> {
+        let known = self.holders.iter().map(|holder| {
             let times = match times(holder) {
                 1 => String::new(),
                 times => format!(", {times} times"),
             };
-            format!("  {}{times}", diagnosis::holder(holder))
-        }));
-        lines.extend((self.others > 0).then(|| format!("  {} that cannot be seen from here", self.others)));
-        lines.join("\n") + "\n"
+            format!("{}{times}", diagnosis::holder(holder))
+        });
+        let others = (self.others > 0).then(|| format!("{} that cannot be seen from here", self.others));
+        known.chain(others).collect()
     }
 
     fn to_json(&self) -> Value {

@@ -1,14 +1,16 @@
 //! `info`: the state of devices, in a block for each or in columns.
 
-use super::Run;
+use super::{Run, json};
 use super::context::Context;
 use super::failure::Failure;
 use super::report::{Fields, ReportOptions};
 use super::report_fields::CATALOGUE;
 use super::report_row::Rows;
+use super::seen;
 use super::selector::{Selected, Selector};
-use crate::dm::{Command, Flags, Reply, Request};
+use crate::dm::{Command, DeviceId, Flags, Reply, Request};
 use crate::render::report::Groups;
+use crate::render::screen::{self, Screen};
 use clap::Args;
 use std::ffi::OsString;
 
@@ -46,9 +48,15 @@ impl Run for Info {
         if self.report.columns > 0 {
             return self.in_columns(ctx);
         }
+        ctx.tell_list("devices");
+        let (screen, mut is_first) = (ctx.screen(), true);
         self.selector.each_given(ctx, &self.names, &mut |ctx, device| {
             let reply = self.ask(ctx, device)?;
-            ctx.print_info(&reply);
+            json::told::device(ctx, &reply);
+            match screen {
+                Some(screen) => self.show(ctx, screen, &reply, &mut is_first)?,
+                None => ctx.print_info(&reply),
+            }
             Ok(())
         })
     }
@@ -58,6 +66,17 @@ impl Info {
     fn ask(&self, ctx: &mut Context, device: &Selected) -> Result<Reply, Failure> {
         let flags = Flags::SKIP_BDGET.when(self.noopencount) | Flags::QUERY_INACTIVE_TABLE.when(self.inactive);
         ctx.perform_if_exists(Request::new(device.id.clone(), Command::DevStatus).with_flags(flags))
+    }
+
+    /// The block for a screen, which tells of the table too.
+    fn show(&self, ctx: &mut Context, screen: Screen, reply: &Reply, is_first: &mut bool) -> Result<(), Failure> {
+        let id = DeviceId::by_name(reply.device.name.clone());
+        let table = seen::status(ctx, id, Flags::QUERY_INACTIVE_TABLE.when(self.inactive))?;
+        let names = (&ctx.shown_name(&reply.device.name), &ctx.shown_name(&reply.device.uuid));
+        let block = screen::info_screen(screen, reply, table.lines(), names, ctx.read_ahead(reply));
+        ctx.out.print(if std::mem::take(is_first) { "" } else { "\n" });
+        ctx.out.print(block);
+        Ok(())
     }
 
     fn in_columns(&self, ctx: &mut Context) -> Result<(), Failure> {

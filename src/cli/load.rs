@@ -19,8 +19,8 @@ pub(super) struct Load {
     #[arg(value_names = ["DEVICE", "FILE"], num_args = 0..=2)]
     words: Vec<OsString>,
 
-    /// The table itself: lines of START LENGTH TARGET PARAMETERS, START and LENGTH in sectors of 512
-    /// bytes or with a unit, as in 64MiB
+    /// The table itself: lines of START LENGTH TARGET PARAMETERS, in sectors of 512 bytes or with a
+    /// unit, as in 64MiB; a LENGTH of 100% is all that the line's device has left
     #[arg(long)]
     table: Option<OsString>,
 
@@ -48,6 +48,8 @@ pub(super) struct Load {
 }
 
 impl Run for Load {
+    const CHANGES: bool = true;
+
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         if self.notable {
             return Err(Failure::because(

@@ -1,12 +1,13 @@
 //! `ls`: the devices.
 
-use super::Run;
+use super::{Run, json};
 use super::block_name::{self, NameKind};
 use super::context::Context;
 use super::failure::Failure;
 use super::selector::{self, Selected};
+use super::seen::{self, Asked};
 use super::tree;
-use crate::dm::{Command, Flags, ReplyBody, Request, Text};
+use crate::dm::{Command, DeviceId, Flags, ListedDevice, Reply, ReplyBody, Request, Text};
 use crate::render;
 use clap::Args;
 use std::ffi::{OsStr, OsString};
@@ -54,6 +55,16 @@ impl Run for Ls {
             let lines = [Some(unknown.to_string()), hint, Some("Couldn't process command line.".into())];
             Failure::refused(&lines.into_iter().flatten().collect::<Vec<_>>())
         })?;
+        ctx.tell_list("devices");
+        if ctx.json.is_some() && self.exec.is_some() {
+            let why = "what the command writes would stand in the document";
+            return Err(Failure::Ours(format!("--json and --exec cannot be together: {why}")));
+        }
+        let is_plain = self.exec.is_some() || self.tree && self.options.is_some();
+        if let Some(screen) = ctx.screen().filter(|_| !is_plain) {
+            let asked = Asked { kind, flags: Flags::QUERY_INACTIVE_TABLE.when(self.inactive) };
+            return seen::show(ctx, screen, asked, self.tree, |reply| self.wants(reply));
+        }
         if self.target.is_some() || self.exec.is_some() {
             let command = self.exec.as_deref().map(split).transpose()?;
             return selector::all(ctx, |ctx, device| self.visit(ctx, device, command.as_deref()));
@@ -63,6 +74,10 @@ impl Run for Ls {
         }
         let reply = ctx.perform(Request::global(Command::ListDevices))?;
         let ReplyBody::Devices(devices) = reply.body else { return Ok(()) };
+        if ctx.json.is_some() {
+            json::told::listed(ctx, &devices);
+            return Ok(());
+        }
         if devices.is_empty() {
             ctx.out.print("No devices found\n");
         }
@@ -76,14 +91,23 @@ impl Run for Ls {
 }
 
 impl Ls {
+    /// Whether a device with those lines is to be listed.
+    fn wants(&self, reply: &Reply) -> bool {
+        let is_of = |target: &OsString| reply.lines().iter().any(|line| line.target.as_bytes() == target.as_bytes());
+        self.target.as_ref().is_none_or(is_of)
+    }
+
     /// Lists the device, or runs the command for it, if it has such a line.
     fn visit(&self, ctx: &mut Context, device: &Selected, command: Option<&[OsString]>) -> Result<(), Failure> {
         let flags = Flags::NOFLUSH.when(self.noflush) | Flags::QUERY_INACTIVE_TABLE.when(self.inactive);
         let request = Request::new(device.id.clone(), Command::TableStatus).with_flags(flags);
         let reply = ctx.perform_if_exists(request)?;
-        if let Some(target) = &self.target
-            && !reply.lines().iter().any(|line| line.target.as_bytes() == target.as_bytes())
-        {
+        if !self.wants(&reply) {
+            return Ok(());
+        }
+        if ctx.json.is_some() {
+            let DeviceId { name, dev, .. } = reply.device;
+            json::told::listed(ctx, &[ListedDevice { name, dev: dev.unwrap_or_default(), event_nr: Some(reply.event_nr), uuid: None }]);
             return Ok(());
         }
         if command.is_none() || ctx.verbose > 0 {

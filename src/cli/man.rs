@@ -1,5 +1,7 @@
 //! `man`: the manual pages, from the definitions that also give the help and the targets.
 
+mod documents;
+
 use super::Run;
 use super::command_line::definition;
 use super::context::Context;
@@ -23,7 +25,7 @@ const MANUAL: &str = "Device-mapper";
 
 /// Write the manual pages into a directory
 ///
-/// rdmsetup(8), a page for each command, and one for each target type.
+/// rdmsetup(8), a page for each command, one for each target type, and one for the documents of --json.
 #[derive(Args, Debug)]
 pub(super) struct Man {
     /// The directory, which must be there
@@ -32,6 +34,8 @@ pub(super) struct Man {
 }
 
 impl Run for Man {
+    const NO_DOCUMENT: Option<&'static str> = Some("it writes files, and nothing to standard output");
+
     fn run(self, _: &mut Context) -> Result<(), Failure> {
         let directory = Path::new(&self.directory);
         for (name, text) in pages() {
@@ -49,6 +53,7 @@ fn pages() -> Vec<(String, Vec<u8>)> {
     let mut pages = vec![("rdmsetup.8".to_owned(), program())];
     pages.extend(SUBCOMMANDS.iter().map(|command| (format!("rdmsetup-{}.8", command.name), subcommand(command))));
     pages.extend(TARGETS.iter().map(|target| (format!("rdmsetup-{}.7", target.name), target_type(target))));
+    pages.push((documents::NAME.to_owned(), documents::page()));
     pages
 }
 
@@ -111,6 +116,7 @@ fn sections() -> Roff {
             ("DM_DISABLE_UDEV", "If set, nodes are made by the program and not by udev."),
             ("DM_UDEV_COOKIE", "The cookie that commands count in with, as --udevcookie says."),
             ("DM_DEFAULT_NAME_MANGLING_MODE", "When names are written in hex, as --manglename says."),
+            ("NO_COLOR", "If set, there are no colours, unless --color asks for them."),
             ("RDMSETUP_UDEV_TIMEOUT", "How many seconds a command waits for udev, 180 if not set."),
         ],
     );
@@ -127,7 +133,13 @@ fn sections() -> Roff {
         &[("0", "All was done."), ("1", "Something was not; the reason is on standard error, and Command failed. ends it.")],
     );
     roff.control("SH", ["SEE ALSO"]);
-    let pages = [("rdmsetup-differences", "(7), "), ("rdmsetup-protocol", "(7), "), ("dmsetup", "(8)")];
+    let pages = [
+        ("rdmsetup-devices", "(5), "),
+        ("rdmsetup-differences", "(7), "),
+        ("rdmsetup-json", "(5), "),
+        ("rdmsetup-protocol", "(7), "),
+        ("dmsetup", "(8)"),
+    ];
     roff.text(pages.into_iter().flat_map(|(page, section)| [bold(page), roman(section)]).collect::<Vec<_>>());
     roff
 }
@@ -154,12 +166,16 @@ fn target_type(target: &TargetType) -> Vec<u8> {
     roff.text([italic("START LENGTH"), roman(line.trim_end().to_owned())]);
     roff.control("SH", ["DESCRIPTION"]);
     roff.text([roman(target.help)]);
+    roff.control("SH", ["FIELDS"]);
+    roff.text([roman("With --json a line of this type is told by its fields, beside its text:")]);
+    roff.control("PP", []);
+    documents::fields(&mut roff, &target.texts);
     roff.control("SH", ["EXAMPLE"]);
     roff.control("EX", []);
     roff.text([roman(target.example)]);
     roff.control("EE", []);
     roff.control("SH", ["SEE ALSO"]);
-    roff.text([bold("rdmsetup"), roman("(8)")]);
+    roff.text([bold("rdmsetup"), roman("(8), "), bold("rdmsetup-json"), roman("(5)")]);
     let mut text = Vec::new();
     let _ = roff.to_writer(&mut text);
     text

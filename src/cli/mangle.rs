@@ -5,13 +5,14 @@
 //! one that is in that form already, and what comes back from a driver is shown decoded. libdevmapper refuses to
 //! work at all while some device has an odd name in the raw; here such a name is shown as it is.
 
-use super::Run;
+use super::{Run, json};
 use super::context::Context;
 use super::failure::Failure;
 use super::selector::{Selected, Selector};
 use super::udev_options::UdevArgs;
 use crate::dm::{Command, DeviceId, Errno, Request, Text, limits};
 use clap::Args;
+use serde_json::json;
 use std::ffi::OsString;
 use std::fmt;
 
@@ -59,7 +60,10 @@ pub(super) struct Mangle {
 }
 
 impl Run for Mangle {
+    const CHANGES: bool = true;
+
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
+        ctx.tell_list("names");
         self.udev.apply(ctx)?;
         let wanted = ctx.manglename.unwrap_or_default();
         // Names are asked for and shown as the driver has them.
@@ -86,6 +90,13 @@ fn mangle(ctx: &mut Context, device: &Selected, wanted: Mangling) -> Result<(), 
         return Err(Failure::classic(format!(
             "{name}: {uuid}: UUID in incorrect form. \nUnable to change device UUID. The device must be deactivated first."
         )));
+    }
+    if let Some(document) = &mut ctx.json {
+        document.push("names", json!({
+            "name": name.to_string(),
+            "uuid": json::text_or_null(&uuid),
+            "new_name": (new_name != name).then(|| new_name.to_string()),
+        }));
     }
     let mut line = name.as_bytes().to_vec();
     line.extend_from_slice(b": ");

@@ -3,6 +3,7 @@
 use super::Run;
 use super::context::Context;
 use super::failure::Failure;
+use super::json::device::Texts;
 use super::status::Which;
 use crate::dm::{Command, Flags, Request};
 use crate::render::Keys;
@@ -20,11 +21,16 @@ impl Run for Measure {
         if ctx.client()?.is_mapper() {
             return Err(Failure::Ours("measure: IMA is the kernel's, and the mapper in userspace has none".into()));
         }
+        ctx.tell_list("devices");
         let flags = self.which.flags() | Flags::IMA_MEASUREMENT;
         let Which { names, selector, .. } = &self.which;
         selector.each_or_all(ctx, names, |ctx, device| {
             let request = Request::new(device.id.clone(), Command::TableStatus).with_flags(flags);
             let reply = ctx.perform_if_exists(request)?;
+            if ctx.json.is_some() {
+                self.which.tell(ctx, &reply, Keys::Shown, Texts::Measured);
+                return Ok(());
+            }
             self.which.print(ctx, device, &reply, Keys::Shown);
             Ok(())
         })

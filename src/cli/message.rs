@@ -41,6 +41,10 @@ impl Run for Message {
         }
         let message = words.join(&b' ').into();
         let reply = ctx.perform(Request::new(device, Command::TargetMsg { sector, message }))?;
+        if let Some(document) = &mut ctx.json {
+            let answer = if let ReplyBody::Message(answer) = &reply.body { answer.as_ref() } else { None };
+            document.set("answer", answer.map(ToString::to_string));
+        }
         if let ReplyBody::Message(Some(answer)) = &reply.body {
             ctx.out.print(answer.as_bytes());
             if answer.last().is_some_and(|&last| last != b'\n') {

@@ -17,6 +17,10 @@ mod candidates;
 mod command_line;
 mod concise;
 mod context;
+#[cfg(feature = "desk")]
+mod device_file;
+#[cfg(feature = "desk")]
+mod device_toml;
 mod device_tree;
 mod diagnosis;
 #[cfg(all(feature = "serve", target_os = "linux"))]
@@ -26,7 +30,12 @@ mod failure;
 mod getopt;
 mod global;
 mod json;
+mod order;
 mod output;
+#[cfg(feature = "desk")]
+mod place;
+#[cfg(feature = "desk")]
+mod plan;
 #[cfg_attr(not(feature = "desk"), path = "no_progress.rs")]
 mod progress;
 mod read_ahead;
@@ -35,14 +44,20 @@ mod rehearsal;
 mod report;
 mod report_fields;
 mod report_row;
+mod screen;
+mod seen;
 mod selector;
 mod split_name;
+mod survey;
+#[cfg(feature = "desk")]
+mod swap;
 mod sysfs;
 mod table_source;
 mod tree;
 mod udev_options;
 mod usage;
 
+use crate::render::screen::Paint;
 use called::Called;
 use clap::{ArgMatches, Command};
 use command_line::CommandLine;
@@ -50,6 +65,7 @@ use context::{Context, Environment};
 use failure::Failure;
 use output::complain;
 use refusal::Refusal;
+use screen::When;
 use std::ffi::{OsStr, OsString};
 
 /// A subcommand as the list has it.
@@ -60,10 +76,18 @@ struct Subcommand {
     /// Adds its options and its help to a definition.
     args: fn(Command) -> Command,
     run: fn(ArgMatches, &mut Context) -> Result<(), Failure>,
+    /// Why it has no document for `--json`; none if it has.
+    no_document: Option<&'static str>,
 }
 
 /// What each subcommand's arguments can do.
 trait Run: clap::Args {
+    /// Why there is no document of it for `--json`, if there is none: it is refused then.
+    const NO_DOCUMENT: Option<&'static str> = None;
+
+    /// Whether it changes devices: its document tells of those that it changed and of those that are gone.
+    const CHANGES: bool = false;
+
     /// Carries the command out.
     fn run(self, ctx: &mut Context) -> Result<(), Failure>;
 }
@@ -77,6 +101,7 @@ macro_rules! subcommands {
             aliases: &[$($($alias),*)?],
             args: <$module::$args as clap::Args>::augment_args,
             run: run_subcommand::<$module::$args>,
+            no_document: <$module::$args as Run>::NO_DOCUMENT,
         },)*];
     };
 }
@@ -100,6 +125,7 @@ subcommands! {
     "status" => status::Status;
     "table" => table::Table;
     "wait" => wait::Wait;
+    "watch" => watch::Watch;
     "measure" => measure::Measure;
     "mknodes" => mknodes::Mknodes;
     "mangle" => mangle::Mangle;
@@ -120,7 +146,14 @@ subcommands! {
     "serve" => serve::Serve;
     "decode" => decode::Decode;
     "check" => check::Check;
+    "explain" => explain::Explain;
     "holders" => holders::Holders;
+    #[cfg(feature = "desk")]
+    "apply" => apply::Apply;
+    #[cfg(feature = "desk")]
+    "dump" => dump::Dump;
+    #[cfg(feature = "desk")]
+    "diff" => diff::Diff;
     #[cfg(feature = "desk")]
     "completions" => completions::Completions;
     #[cfg(feature = "desk")]
@@ -135,6 +168,15 @@ fn find(name: &OsStr) -> Option<&'static Subcommand> {
 }
 
 fn run_subcommand<T: Run>(mut matches: ArgMatches, ctx: &mut Context) -> Result<(), Failure> {
+    if ctx.json.is_some()
+        && let Some(why) = T::NO_DOCUMENT
+    {
+        return Err(Failure::Ours(format!("--json is not for this command: {why}")));
+    }
+    if T::CHANGES {
+        ctx.tell_list("devices");
+        ctx.tell_list("removed");
+    }
     let args = T::from_arg_matches_mut(&mut matches).map_err(|error| Failure::Ours(error.to_string()))?;
     args.run(ctx)
 }
@@ -144,12 +186,21 @@ pub fn run(argv: impl Iterator<Item = OsString>) -> bool {
     let mut argv: Vec<OsString> = argv.collect();
     let program = if argv.is_empty() { OsString::from("rdmsetup") } else { argv.remove(0) };
     let called = Called::by(&program);
+    // What cannot be carried out is told in a document too, where one is asked for.
+    let refused = |argv: &[OsString], lines: &[String]| {
+        let paint = if called.is_classic() { Paint::Plain } else { screen::of_failures(When::Auto) };
+        lines.iter().for_each(|line| complain(&paint.failure(line)));
+        let mut out = output::Output::default();
+        if !called.is_classic() && json::is_asked(argv) {
+            out.add(json::refused(command_line::likely(argv).map(|likely| likely.name), lines));
+        }
+        // That it was written makes nothing well.
+        let _ = out.finish();
+        false
+    };
     let environment = match Environment::read(called.is_classic()) {
         Ok(environment) => environment,
-        Err(line) => {
-            complain(&line);
-            return false;
-        }
+        Err(line) => return refused(&argv, &[line]),
     };
     let argv = match called.translate(argv, &crate::backend::dev_dir()) {
         Ok(argv) => argv,
@@ -159,17 +210,24 @@ pub fn run(argv: impl Iterator<Item = OsString>) -> bool {
             return false;
         }
     };
-    match command_line::parse(&argv) {
+    match command_line::parse(&argv, called.is_classic()) {
         Ok(CommandLine::Run(subcommand, global, matches)) => {
             // dmsetup's `--version` is content to name itself where no driver answers.
             let contented = global.version;
-            let mut ctx = Context::new(global, environment);
+            let mut ctx = Context::new(subcommand.name, global, environment);
             let outcome = (subcommand.run)(matches, &mut ctx);
             ctx.finish(outcome) || contented
         }
         Ok(CommandLine::Help(_)) if called.usage().is_some() => {
             called.usage().iter().for_each(|usage| complain(usage));
             true
+        }
+        Ok(CommandLine::Help(subcommand)) if !called.is_classic() && json::is_asked(&argv) => {
+            let mut document = json::Document::new("help");
+            help::tell(&mut document, subcommand);
+            let mut out = output::Output::default();
+            document.take(true).iter().for_each(|text| out.add(&**text));
+            out.finish()
         }
         // dmsetup has one text for all.
         Ok(CommandLine::Help(Some(subcommand))) if !called.is_classic() => {
@@ -181,18 +239,15 @@ pub fn run(argv: impl Iterator<Item = OsString>) -> bool {
             complain(&usage::all());
             true
         }
-        Ok(CommandLine::Empty) => {
-            complain(&called.usage().unwrap_or_else(usage::all));
-            false
-        }
+        Ok(CommandLine::Empty) if !called.is_classic() && json::is_asked(&argv) => refused(
+            &argv,
+            &["no command is given".into(), "  hint: `rdmsetup help` lists the commands".into()],
+        ),
+        Ok(CommandLine::Empty) => refused(&argv, &[called.usage().unwrap_or_else(usage::all)]),
         Err(Refusal::WrongCount) if called == Called::Dmstats => {
             complain(&stats::usage());
             false
         }
-        Err(refusal) => {
-            let classic = called.is_classic();
-            refusal.lines(&program, &argv, classic).iter().for_each(|line| complain(line));
-            false
-        }
+        Err(refusal) => refused(&argv, &refusal.lines(&program, &argv, called.is_classic())),
     }
 }

@@ -18,11 +18,25 @@ pub(super) struct Output {
     failure: Option<io::Error>,
     /// Keys may be in it: what was kept back is wiped.
     pub(super) secret: bool,
+    /// A document is written in place of text.
+    muted: bool,
 }
 
 impl Output {
-    /// Adds to standard output.
+    /// For a command that writes a document, or text.
+    pub(super) fn new(json: bool) -> Self {
+        Self { muted: json, ..Self::default() }
+    }
+
+    /// Adds to standard output, unless a document is to stand there.
     pub(super) fn print(&mut self, text: impl AsRef<[u8]>) {
+        if !self.muted {
+            self.add(text);
+        }
+    }
+
+    /// Adds a document to standard output.
+    pub(super) fn add(&mut self, text: impl AsRef<[u8]>) {
         if self.secret {
             // Room for all that is ever kept: a buffer that grows leaves what it held behind.
             self.kept.reserve((2 * KEPT).max(text.as_ref().len()).saturating_sub(self.kept.len()));

@@ -40,6 +40,8 @@ enum Piece {
 }
 
 impl Run for Read {
+    const NO_DOCUMENT: Option<&'static str> = Some("its standard output is the device's bytes");
+
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         let mut part = Part::open(ctx, &self.name, self.extent, false)?;
         let mut sink = output::data_out().map(Sink::new).map_err(not_written)?;

@@ -6,6 +6,7 @@
 use super::context::Context;
 use super::diagnosis::taken;
 use super::failure::Failure;
+use super::json::{self, device::Texts};
 use crate::backend::CallError;
 use crate::dm::{
     Command, DeviceId, Errno, Fault, Flags, Line, Reply, ReplyBody, Request, Sectors, StatusLine, Table, Text,
@@ -13,6 +14,7 @@ use crate::dm::{
 use crate::mapper::Draft;
 use crate::render::{self, Keys};
 use clap::Args;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The option of commands that can be rehearsed.
@@ -33,6 +35,12 @@ pub(super) struct Rehearsal {
 }
 
 impl DryRun {
+    /// Whether it is asked for.
+    #[cfg(feature = "desk")]
+    pub(super) fn is_asked(self) -> bool {
+        self.dry_run
+    }
+
     /// Has the requests to come rehearsed, if that is asked for.
     pub(super) fn apply(self, ctx: &mut Context) {
         ctx.rehearsal = self.dry_run.then(Rehearsal::default);
@@ -75,6 +83,7 @@ pub(super) fn rehearse(ctx: &mut Context, request: &Request) -> Option<Result<Re
 }
 
 fn judge(ctx: &mut Context, request: &Request, called: &str, is_new: bool) -> Result<(), Failure> {
+    tell(ctx, request, called)?;
     ctx.out.print(format!("would {}\n", words(request, called)));
     if let Command::TableLoad(table) = &request.command {
         for line in &table.lines {
@@ -96,6 +105,22 @@ fn judge(ctx: &mut Context, request: &Request, called: &str, is_new: bool) -> Re
             Ok(())
         }
     }
+}
+
+/// Adds the request to the document.
+fn tell(ctx: &mut Context, request: &Request, called: &str) -> Result<(), Failure> {
+    if ctx.json.is_none() {
+        return Ok(());
+    }
+    let table = if let Command::TableLoad(table) = &request.command { table.lines.as_slice() } else { &[] };
+    let lines = table.iter().map(|line| json::device::line(&status_line(line), Keys::Hidden, Texts::Table));
+    let lines: Vec<Value> = lines.collect();
+    let dictionary = if ctx.verbose > 0 { Some(ctx.client()?.dictionary(request)) } else { None };
+    let does = words(request, called).trim_end_matches(':').to_owned();
+    if let Some(document) = &mut ctx.json {
+        document.push("would", json!({ "does": does, "lines": lines, "dictionary": dictionary }));
+    }
+    Ok(())
 }
 
 /// Why the driver would refuse the request, about a device in that state.
@@ -233,7 +258,11 @@ fn words(request: &Request, called: &str) -> String {
 
 /// A line of a table as `table` shows it.
 fn shown(line: &Line) -> Vec<u8> {
+    render::line(&status_line(line), Keys::Hidden)
+}
+
+fn status_line(line: &Line) -> StatusLine {
     let Line { start, length, target, params } = line;
     let (target, params) = (target.clone(), params.clone());
-    render::line(&StatusLine { start: *start, length: *length, target, status: 0, params }, Keys::Hidden)
+    StatusLine { start: *start, length: *length, target, status: 0, params }
 }

@@ -47,6 +47,8 @@ pub(super) struct Remove {
 }
 
 impl Run for Remove {
+    const CHANGES: bool = true;
+
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         self.rehearse.apply(ctx);
         self.udev.apply(ctx)?;

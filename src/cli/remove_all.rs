@@ -1,6 +1,6 @@
 //! `remove_all`: every device that nobody holds open gone.
 
-use super::Run;
+use super::{Run, json};
 use super::context::Context;
 use super::failure::Failure;
 use super::udev_options::UdevArgs;
@@ -24,6 +24,8 @@ pub(super) struct RemoveAll {
 }
 
 impl Run for RemoveAll {
+    const CHANGES: bool = true;
+
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         self.udev.apply(ctx)?;
         let left = self.remove_unused(ctx)?;
@@ -50,6 +52,7 @@ impl RemoveAll {
         let flags = Flags::DEFERRED_REMOVE.when(self.deferred);
         ctx.perform(Request::global(Command::RemoveAll).with_flags(flags))?;
         let left = ctx.settle_all_nodes()?;
+        json::told::left(ctx, left.devices());
         Ok(left.devices().iter().map(|device| DeviceId::by_name(device.name.clone())).collect())
     }
 }

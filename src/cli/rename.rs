@@ -33,6 +33,8 @@ pub(super) struct Rename {
 }
 
 impl Run for Rename {
+    const CHANGES: bool = true;
+
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         self.rehearse.apply(ctx);
         self.udev.apply(ctx)?;

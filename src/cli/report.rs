@@ -64,10 +64,6 @@ pub(super) struct ReportOptions {
     #[arg(long)]
     unbuffered: bool,
 
-    /// A JSON document
-    #[arg(long)]
-    json: bool,
-
     /// How often the report comes; 0 for ever
     #[arg(long, value_name = "NUMBER", value_parser = count, allow_hyphen_values = true)]
     count: Option<u32>,
@@ -130,7 +126,7 @@ impl ReportOptions {
             sort: self.sort.as_ref().map_or(b"", |sort| sort.as_bytes()),
             select: fields.select.map_or(b"", |select| select.as_bytes()),
             base: fields.base,
-            layout: self.layout(),
+            layout: self.layout(ctx.json.is_some()),
             classic: ctx.classic,
         };
         let report =
@@ -139,7 +135,7 @@ impl ReportOptions {
         Ok(report)
     }
 
-    fn layout(&self) -> Layout {
+    fn layout(&self, json: bool) -> Layout {
         let plain = self.noheadings;
         let separator = self.separator.as_ref().map(|separator| separator.as_bytes().to_vec());
         let headings = if plain { Headings::None } else { Headings::Abbreviated };
@@ -151,7 +147,7 @@ impl ReportOptions {
             prefix: self.nameprefixes.then_some("DM_"),
             quoted: !self.unquoted,
             by_field: self.rows,
-            json: self.json,
+            json,
         }
     }
 
@@ -205,9 +201,12 @@ impl Clock {
         report: &mut Report<R>,
         mut fill: impl FnMut(&mut Context, &mut Report<R>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        if let Some(document) = &mut ctx.json {
+            document.in_lines = self.left != Some(1);
+        }
         loop {
             let outcome = fill(ctx, report);
-            ctx.out.print(report.output());
+            put(ctx, report.output());
             outcome?;
             self.left = self.left.map(|left| left.saturating_sub(1));
             if self.left == Some(0) {
@@ -215,6 +214,7 @@ impl Clock {
             }
             ctx.out.print("\n");
             ctx.out.flush();
+            ctx.write_document();
             ctx.yield_driver()?;
             self.wait();
         }
@@ -237,6 +237,15 @@ impl Clock {
     }
 }
 
+/// Prints a report, or puts its rows into the document.
+fn put(ctx: &mut Context, report: Vec<u8>) {
+    let Some(document) = &mut ctx.json else { return ctx.out.print(report) };
+    let read: Option<serde_json::Value> = serde_json::from_slice(&report).ok();
+    let rows = read.and_then(|mut read| Some(read.get_mut("report")?.take()));
+    // A list of the fields is none, and stands on standard error.
+    document.set("report", rows.unwrap_or_else(|| Vec::<serde_json::Value>::new().into()));
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
@@ -246,10 +255,9 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 impl Failure {
-    /// Writes the lines; what dmsetup says last elsewhere, it does not say here.
+    /// Those lines; what dmsetup says last elsewhere, it does not say here.
     pub(super) fn refused(lines: &[String]) -> Self {
-        lines.iter().for_each(|line| complain(line));
-        Self::Silent
+        Self::Refused(lines.to_vec())
     }
 
     /// A report that cannot be made; unless `classic` with where to read how its conditions are written.

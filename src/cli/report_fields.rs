@@ -45,6 +45,19 @@ pub(super) fn list(ctx: &Context) -> Result<(), Failure> {
     ReportOptions::default().report(ctx, &CATALOGUE, fields).map(drop)
 }
 
+/// The same for a document.
+pub(super) fn described() -> impl Iterator<Item = serde_json::Value> {
+    CATALOGUE.fields.iter().flat_map(|fields| fields.iter()).map(|field| {
+        let kind = match field.kind {
+            Kind::Text => "text",
+            Kind::Number => "number",
+            Kind::Size => "size",
+            Kind::List => "list",
+        };
+        serde_json::json!({ "name": field.key, "kind": kind, "help": field.help })
+    })
+}
+
 type Outcome = Result<Value, NoValue>;
 
 /// A table of fields, a line each.

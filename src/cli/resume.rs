@@ -32,6 +32,8 @@ pub(super) struct Resume {
 }
 
 impl Run for Resume {
+    const CHANGES: bool = true;
+
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         self.udev.apply(ctx)?;
         self.after.apply(ctx)?;

@@ -60,6 +60,8 @@ impl SuspendOptions {
 }
 
 impl Run for Suspend {
+    const CHANGES: bool = true;
+
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         self.selector.each(ctx, &self.names, |ctx, device| {
             if self.checks {

@@ -1,14 +1,17 @@
 //! `table`: the tables of devices.
 
 use super::Run;
+use super::json::device::Texts;
 use super::context::Context;
 use super::failure::Failure;
+use super::order::lower_first;
 use super::selector::Selected;
 use super::status::Which;
-use crate::dm::{Command, DeviceId, DeviceNumber, Errno, Flags, Request};
+use crate::dm::{Command, DeviceId, DeviceNumber, Errno, Flags, Request, Text};
+use crate::render::screen::Shows;
 use crate::render::{self, ConciseForm, Keys};
 use clap::Args;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use zeroize::Zeroizing;
 
 /// Show the tables of devices
@@ -39,10 +42,19 @@ impl Run for Table {
         if self.concise {
             return self.run_concise(ctx, keys);
         }
+        ctx.tell_list("devices");
         let flags = self.flags(ctx);
+        // What holds keys is wiped, and a layout is not.
+        if let Some(screen) = ctx.screen().filter(|_| !self.showkeys) {
+            return self.which.show(ctx, screen, flags, Shows::Arguments(keys));
+        }
         let Which { names, selector, .. } = &self.which;
         selector.each_or_all(ctx, names, |ctx, device| {
             let reply = ctx.perform(Request::new(device.id.clone(), Command::TableStatus).with_flags(flags))?;
+            if ctx.json.is_some() {
+                self.which.tell(ctx, &reply, keys, Texts::Table);
+                return Ok(());
+            }
             self.which.print(ctx, device, &reply, keys);
             Ok(())
         })
@@ -72,6 +84,12 @@ impl Table {
                 ctx.out.print(&*device.text);
             }
             ctx.out.print("\n");
+        }
+        if let Some(document) = &mut ctx.json {
+            let texts: Vec<&[u8]> = devices.iter().map(|device| device.text.as_slice()).collect();
+            let mut whole = Text::from(texts.join(&b';'));
+            document.set("concise", whole.to_string());
+            whole.wipe();
         }
         shown
     }
@@ -105,21 +123,10 @@ impl Table {
 fn in_order(devices: Vec<Concise>) -> Vec<Concise> {
     let numbered = devices.iter().enumerate().filter_map(|(index, device)| Some((device.dev?, index)));
     let places: HashMap<DeviceNumber, usize> = numbered.collect();
-    let mut order = Vec::with_capacity(devices.len());
-    let (mut seen, mut done) = (HashSet::new(), HashSet::new());
-    for root in 0..devices.len() {
-        let mut waiting = vec![root];
-        while let Some(&index) = waiting.last() {
-            if seen.insert(index) {
-                let below = devices[index].below.iter().rev().filter_map(|dev| places.get(dev));
-                waiting.extend(below.filter(|place| !seen.contains(place)));
-            } else {
-                // All that it uses has had its turn.
-                waiting.pop();
-                order.extend(done.insert(index).then_some(index));
-            }
-        }
-    }
+    let places = |device: &Concise| device.below.iter().filter_map(|dev| places.get(dev).copied()).collect();
+    let below: Vec<Vec<usize>> = devices.iter().map(places).collect();
+    // No driver has a circle: one that is seen was made by a change between two requests.
+    let Ok(order) = lower_first(&below) else { return devices };
     let mut devices: Vec<Option<Concise>> = devices.into_iter().map(Some).collect();
     order.into_iter().filter_map(|index| devices[index].take()).collect()
 }

@@ -4,6 +4,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output::{self, complain};
 use crate::dm::{Errno, SourceTable, Text};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
@@ -15,7 +16,7 @@ const ROOM: usize = 16 * 1024;
 
 /// Reads the table for `device`; its name only stands in what is said of faults.
 pub(super) fn read(
-    ctx: &Context,
+    ctx: &mut Context,
     table: Option<&OsStr>,
     file: Option<&OsStr>,
     device: &Text,
@@ -28,7 +29,7 @@ pub(super) fn read(
         );
     }
     let (text, from) = text(table, file)?;
-    SourceTable::parse_as(&text, ctx.amounts()).map_err(|error| Failure::Table(from, device.clone(), error))
+    ctx.source_table(&text, &BTreeMap::new()).map_err(|error| Failure::Table(from, device.clone(), error))
 }
 
 /// The text of a table, and dmsetup's name for where it came from.

@@ -1,6 +1,6 @@
 //! `target-version`: the version of one target type.
 
-use super::Run;
+use super::{Run, json};
 use super::context::Context;
 use super::failure::Failure;
 use super::selector::new_name;
@@ -29,6 +29,7 @@ impl Run for TargetVersion {
                 error.device = DeviceId::by_name(target);
                 Failure::Call(error)
             })?;
+            json::told::versions(ctx, &reply);
             reply.versions().iter().for_each(|target| ctx.out.print(render::target_version(target)));
         }
         Ok(())

@@ -4,6 +4,7 @@ use super::block_name;
 use super::context::Context;
 use super::device_tree;
 use super::failure::Failure;
+use super::json;
 use crate::dm::{Command, Request};
 use crate::render::{TreeSigns, TreeStyle};
 use std::env;
@@ -24,6 +25,10 @@ pub(super) fn show(ctx: &mut Context, words: &str) -> Result<(), Failure> {
         return Err(Failure::refused(&lines));
     };
     let tree = device_tree::gather(ctx)?;
+    if ctx.json.is_some() {
+        json::told::tree(ctx, &tree);
+        return Ok(());
+    }
     let foreign = if style.kernel_name && ctx.client()?.is_mapper() {
         let listed = ctx.perform(Request::global(Command::ListDevices))?;
         listed.devices().first().map(|device| device.dev.major)
@@ -106,7 +111,7 @@ fn style(words: &str) -> Option<TreeStyle> {
 
 /// Whether the locale's characters are UTF-8, by what the environment says. Unlike dmsetup this does not see whether
 /// such a locale is installed.
-fn speaks_utf8() -> bool {
+pub(super) fn speaks_utf8() -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
         .find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));

@@ -22,6 +22,7 @@ impl Run for Udevcomplete {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         self.udev.apply(ctx)?;
         let cookie = cookie(&self.cookie)?;
+        ctx.json.iter_mut().for_each(|document| document.set("cookie", format!("0x{:x}", cookie.key())));
         ctx.out.print(format!("DM_COOKIE_COMPLETED=0x{:<10x}\n", cookie.key()));
         // Above are flags; where they are all there is, nobody waits.
         match Cookie::of_base(cookie.base()) {

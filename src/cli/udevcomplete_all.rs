@@ -30,12 +30,19 @@ impl Run for UdevcompleteAll {
         let unreadable = || Failure::classic("Failed to read age_in_minutes parameter.");
         let age = self.age.as_deref().map(|age| minutes(age).ok_or_else(unreadable)).transpose()?;
         let age = age.unwrap_or(0);
+        if !self.yes && ctx.json.is_some() {
+            return Err(Failure::Ours("udevcomplete_all: --json leaves no place for a question\n  hint: add --yes".into()));
+        }
         if !self.yes && !is_wanted(ctx, age) {
             ctx.out.print(format!("Semaphores with {KEYS} NOT destroyed.\n"));
             return Ok(());
         }
         let Destroyed { destroyed, skipped, failed } = destroy_cookies(age)?;
         failed.into_iter().for_each(|error| ctx.report(&error.into()));
+        if let Some(document) = &mut ctx.json {
+            document.set("destroyed", destroyed);
+            document.set("skipped", skipped);
+        }
         ctx.out.print(format!("{destroyed} semaphores with {KEYS} destroyed. {skipped} skipped.\n"));
         Ok(())
     }

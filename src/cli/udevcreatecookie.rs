@@ -18,7 +18,11 @@ pub(super) struct Udevcreatecookie {
 impl Run for Udevcreatecookie {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         self.udev.apply(ctx)?;
-        if let Some(cookie) = ctx.udev().create_cookie()? {
+        let made = ctx.udev().create_cookie()?;
+        if let Some(document) = &mut ctx.json {
+            document.set("cookie", made.map(|cookie| format!("0x{:08X}", cookie.key())));
+        }
+        if let Some(cookie) = made {
             ctx.out.print(format!("0x{:08X}\n", cookie.key()));
         }
         Ok(())

@@ -31,13 +31,15 @@ pub(super) struct Udevflags {
 impl Run for Udevflags {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         let cookie = cookie(&self.cookie)?;
+        ctx.tell_list("flags");
         for bit in (0..16).filter(|bit| cookie.flags() >> bit & 1 == 1) {
-            let line = match NAMES.get(bit) {
-                Some(name) => format!("DM_UDEV_{name}_FLAG='1'\n"),
-                None if bit < SUBSYSTEM => format!("DM_UDEV_FLAG{bit}='1'\n"),
-                None => format!("DM_SUBSYSTEM_UDEV_FLAG{}='1'\n", bit - SUBSYSTEM),
+            let name = match NAMES.get(bit) {
+                Some(name) => format!("DM_UDEV_{name}_FLAG"),
+                None if bit < SUBSYSTEM => format!("DM_UDEV_FLAG{bit}"),
+                None => format!("DM_SUBSYSTEM_UDEV_FLAG{}", bit - SUBSYSTEM),
             };
-            ctx.out.print(line);
+            ctx.out.print(format!("{name}='1'\n"));
+            ctx.json.iter_mut().for_each(|document| document.push("flags", name.clone()));
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 use super::command_line::definition;
 use super::{SUBCOMMANDS, Subcommand};
+use crate::dm::{Role, Sectors, Text, Use};
+use crate::render::screen::human;
 use crate::target::TargetType;
 use std::fmt::Write;
 
@@ -31,9 +33,41 @@ pub(super) fn of_target(target: &TargetType) -> String {
     let line = format!("START LENGTH {name} {usage}");
     let help = wrapped(help);
     format!(
-        "The target type {name}, version {version}\n\nUsage: {}\n\n{help}\n\nExample:\n  {example}\n",
-        line.trim_end()
+        "The target type {name}, version {version}\n\nUsage: {}\n\n{help}\n\nExample:\n  {example}\n\nIn it:\n{}",
+        line.trim_end(),
+        meanings(target)
     )
+}
+
+/// What the numbers and devices of its example are, a line each.
+fn meanings(target: &TargetType) -> String {
+    let all = Text::from(target.example).words();
+    let [start, length, _, words @ ..] = all.as_slice() else { return String::new() };
+    let roles = (target.roles)(words);
+    let amount = |word: &Text| Sectors::parse(&word.to_string()).map(human).unwrap_or_default();
+    let whole = roles.iter().position(|role| *role == Role::Device(Use::Whole)).map(|index| &words[index]);
+    let rest = whole.map_or(String::new(), |disk| format!(", or be 100%: all that {disk} has left"));
+    let mut rows = vec![
+        (start, "the first sector of the device that the line maps".to_owned()),
+        (length, format!("its length, {}; may have a unit{rest}", amount(length))),
+    ];
+    let mut device = None;
+    for (word, role) in words.iter().zip(roles) {
+        let meaning = match role {
+            Role::Device(Use::Own) => "a device for data of its own".to_owned(),
+            Role::Device(_) => "a disk, a device, or in userspace a file".to_owned(),
+            Role::Offset => {
+                let on = device.map_or(String::new(), |device: &Text| format!(" on {device}"));
+                format!("where{on} the line begins, at {}; may have a unit", amount(word))
+            }
+            Role::Sectors => format!("sectors, {}; may have a unit", amount(word)),
+            Role::Plain => continue,
+        };
+        device = if matches!(role, Role::Device(_)) { Some(word) } else { device };
+        rows.push((word, meaning));
+    }
+    let width = rows.iter().map(|(word, _)| word.len()).max().unwrap_or(0);
+    rows.iter().map(|(word, meaning)| format!("  {:<width$}  {meaning}\n", word.to_string())).collect()
 }
 
 /// A text in lines of at most 80 columns, two blanks before each.

@@ -17,7 +17,16 @@ impl Run for Version {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         // Before the driver is asked, which may not be there.
         ctx.out.print(format!("Library version:   {LIBRARY}\n"));
+        if let Some(document) = &mut ctx.json {
+            document.set("version", env!("CARGO_PKG_VERSION"));
+            document.set("library_version", LIBRARY);
+        }
         let reply = ctx.perform(Request::global(Command::Version))?;
+        let is_kernels = ctx.is_kernels();
+        if let Some(document) = &mut ctx.json {
+            document.set("driver_version", reply.version.to_string());
+            document.set("driver", if is_kernels { "kernel" } else { "mapper" });
+        }
         ctx.out.print(format!("Driver version:    {}\n", reply.version));
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! `wait`: until something happens to a device.
 
-use super::Run;
+use super::{Run, json};
 use super::context::Context;
 use super::failure::Failure;
 use super::selector::{Selector, number, no_device};
@@ -37,6 +37,7 @@ impl Run for Wait {
         let flags = Flags::NOFLUSH.when(self.noflush);
         let request = Request::new(device, Command::DevWait).with_flags(flags);
         let reply = ctx.perform(request.with_event_nr(event_nr.cast_unsigned()))?;
+        json::told::device(ctx, &reply);
         ctx.print_info_if_verbose(&reply);
         Ok(())
     }

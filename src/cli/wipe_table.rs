@@ -39,6 +39,8 @@ pub(super) struct WipeTable {
 }
 
 impl Run for WipeTable {
+    const CHANGES: bool = true;
+
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         self.udev.apply(ctx)?;
         let load = Flags::READONLY.when(self.readonly) | self.how.query_flags();

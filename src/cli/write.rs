@@ -58,6 +58,10 @@ impl Run for Write {
                 return Err(part.failure(too_many()));
             }
             if filled < buffer.len() {
+                if let Some(document) = &mut ctx.json {
+                    document.set("start_bytes", part.range.start);
+                    document.set("written_bytes", start - part.range.start);
+                }
                 return part.with(ctx, |volume| volume.flush().map_err(|errno| format!("flush: {errno}")));
             }
         }

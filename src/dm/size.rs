@@ -1,14 +1,20 @@
 //! Amounts of storage as people write them: `64MiB`, `1GB`, `2048s`.
 
-use super::{SECTOR_SIZE, Sectors};
+use super::{SECTOR_SIZE, Sectors, Surveyor};
+use std::fmt;
 
-/// How the starts and lengths of a table are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Amounts {
+/// How the amounts in a table are written.
+pub enum Amounts<'a> {
     /// Digits: sectors. dmsetup's form.
     Sectors,
-    /// The same, or digits and a unit.
-    Sizes,
+    /// The same, or digits and a unit; a length may also be a percentage.
+    Sizes(&'a mut dyn Surveyor),
+}
+
+impl fmt::Debug for Amounts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if matches!(self, Self::Sectors) { "Sectors" } else { "Sizes" })
+    }
 }
 
 /// What can stand behind the digits, and how many bytes it is: powers of 1024, but those that end in a bare `B` of 1000, as
@@ -33,6 +39,26 @@ const UNITS: &[(&str, u64)] = &[
     ("PiB", 1 << 50),
     ("PB", 1_000_000_000_000_000),
 ];
+
+impl Sectors {
+    /// A number of sectors, or digits with a unit as in `64MiB`.
+    ///
+    /// # Errors
+    /// It is none, or no whole number of sectors: the reason.
+    pub fn parse(word: &str) -> Result<Self, String> {
+        if !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()) {
+            let number = word.parse().map(Self);
+            return number.map_err(|_| format!("{word} is more sectors than a device can have"));
+        }
+        sectors(word.as_bytes()).map_err(|(reason, _)| reason)
+    }
+}
+
+/// Whether that is digits with a unit behind them.
+pub(super) fn is_size(word: &[u8]) -> bool {
+    let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    digits > 0 && UNITS.iter().any(|(name, _)| *name.as_bytes() == word[digits..])
+}
 
 /// The sectors of a number with its unit; if it is none, why, and what to do.
 pub(super) fn sectors(word: &[u8]) -> Result<Sectors, (String, String)> {

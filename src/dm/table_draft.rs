@@ -15,11 +15,11 @@ pub struct TableDraft {
 
 impl TableDraft {
     /// Reads a table's text as [`super::SourceTable::parse_as`] does, and goes on where that gives up.
-    pub fn parse(text: &[u8], amounts: Amounts) -> Self {
+    pub fn parse(text: &[u8], mut amounts: Amounts<'_>) -> Self {
         let mut draft = Self::default();
         for (index, text) in text.split(|&byte| byte == b'\n').enumerate() {
             let number = index + 1;
-            let (line, params) = match parse_line(text, amounts) {
+            let (line, params) = match parse_line(text, &mut amounts) {
                 Ok(None) => continue,
                 Ok(Some((line, params))) => (Some(line), params),
                 Err(flaws) => {

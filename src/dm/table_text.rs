@@ -5,6 +5,7 @@
 //! for 2^64 - 1; here a number is digits with a blank behind them, since a typing error must not become a table.
 
 use super::size::{self, Amounts};
+use super::survey::Words;
 use super::{Fault, Line, LineField, Sectors, Table, Text, limits};
 use std::fmt;
 use std::ops::Range;
@@ -63,12 +64,12 @@ impl SourceTable {
         Self::parse_as(text, Amounts::Sectors)
     }
 
-    /// The same, its starts and lengths in that form.
-    pub fn parse_as(text: &[u8], amounts: Amounts) -> Result<Self, TableSyntaxError> {
+    /// The same, its amounts in that form.
+    pub fn parse_as(text: &[u8], mut amounts: Amounts<'_>) -> Result<Self, TableSyntaxError> {
         let mut source = Self::default();
         for (index, text) in text.split(|&byte| byte == b'\n').enumerate() {
             let number = index + 1;
-            match parse_line(text, amounts) {
+            match parse_line(text, &mut amounts) {
                 Ok(Some((line, params))) => {
                     source.table.lines.push(line);
                     source.places.push(Place::new(number, text, params));
@@ -124,8 +125,12 @@ pub(super) struct Flaw {
 }
 
 impl Flaw {
-    fn new(span: Range<usize>, reason: String) -> Self {
+    pub(super) fn new(span: Range<usize>, reason: String) -> Self {
         Self { span, reason, hint: None }
+    }
+
+    pub(super) fn hinted(self, hint: String) -> Self {
+        Self { hint: Some(hint), ..self }
     }
 
     pub(super) fn in_line(self, number: usize, text: &[u8]) -> TableSyntaxError {
@@ -136,7 +141,10 @@ impl Flaw {
 
 /// One line of text: the table line with the place of its parameters, or nothing if it holds none. If it is wrong: all
 /// that is wrong with it, from left to right.
-pub(super) fn parse_line(text: &[u8], amounts: Amounts) -> Result<Option<(Line, Range<usize>)>, Vec<Flaw>> {
+pub(super) fn parse_line(
+    text: &[u8],
+    amounts: &mut Amounts<'_>,
+) -> Result<Option<(Line, Range<usize>)>, Vec<Flaw>> {
     let end = text.trim_ascii_end().len();
     let fields = words(&text[..end], 0);
     let Some(first) = fields.first().filter(|first| text[first.start] != b'#') else { return Ok(None) };
@@ -145,7 +153,7 @@ pub(super) fn parse_line(text: &[u8], amounts: Amounts) -> Result<Option<(Line, 
         fields.get(index).cloned().ok_or_else(missing)
     };
     let start = sectors(text, first.clone(), amounts);
-    let length = field(1, "the length, a number of sectors").and_then(|word| sectors(text, word, amounts));
+    let length = field(1, "the length, a number of sectors").and_then(|word| length(text, word, amounts));
     let target = match length {
         // One word that is missing is enough to be told of.
         Err(_) if fields.len() < 2 => Ok(0..0),
@@ -160,11 +168,63 @@ pub(super) fn parse_line(text: &[u8], amounts: Amounts) -> Result<Option<(Line, 
             // Up to three words are fields; what comes behind is the target's, up to a comment.
             let begin = fields.get(3).map_or(end, |word| word.start);
             let stop = text[begin..end].iter().position(|&byte| byte == b'#').map_or(end, |at| begin + at);
-            let params = doubled_backslashes(&text[begin..stop]);
-            Ok(Some((Line { start, length, target: text[target].into(), params }, begin..stop)))
+            let target = &text[target];
+            let (length, params) =
+                resolve(text, target, length, begin..stop, amounts).map_err(|flaw| vec![flaw])?;
+            Ok(Some((Line { start, length, target: target.into(), params }, begin..stop)))
         }
         (start, length, target, nul) => {
             Err([start.err(), length.err(), target.err(), nul].into_iter().flatten().collect())
+        }
+    }
+}
+
+/// A length as it is written: a number of sectors, or a percentage and where it stands.
+enum Length {
+    Sectors(Sectors),
+    Percent(u64, Range<usize>),
+}
+
+fn length(text: &[u8], word: Range<usize>, amounts: &Amounts<'_>) -> Result<Length, Flaw> {
+    let written = &text[word.clone()];
+    let Some(digits) = written.strip_suffix(b"%").filter(|_| matches!(amounts, Amounts::Sizes(_))) else {
+        return sectors(text, word, amounts).map(Length::Sectors);
+    };
+    let percent = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+    match percent.filter(|percent| (1..=100).contains(percent) && digits.iter().all(u8::is_ascii_digit)) {
+        Some(percent) => Ok(Length::Percent(percent, word)),
+        None => {
+            let reason = format!("\"{}\" is not a percentage from 1% to 100%", Text::from(written));
+            let hint = "100% is all that the line's device has left behind its offset".to_owned();
+            Err(Flaw::new(word, reason).hinted(hint))
+        }
+    }
+}
+
+/// The length in sectors, and the parameters as a driver takes them.
+fn resolve(
+    text: &[u8],
+    target: &[u8],
+    length: Length,
+    params: Range<usize>,
+    amounts: &mut Amounts<'_>,
+) -> Result<(Sectors, Text), Flaw> {
+    match (amounts, length) {
+        (Amounts::Sizes(surveyor), length) => {
+            let places = words(&text[..params.end], params.start);
+            let read = Words::read(text, target, places, &**surveyor)?;
+            let length = match length {
+                Length::Sectors(length) => length,
+                Length::Percent(percent, place) => read.rest(percent, place, &mut **surveyor)?,
+            };
+            let mut plain = read.params(text, params);
+            let params = doubled_backslashes(&plain);
+            plain.wipe();
+            Ok((length, params))
+        }
+        (Amounts::Sectors, Length::Sectors(length)) => Ok((length, doubled_backslashes(&text[params]))),
+        (Amounts::Sectors, Length::Percent(_, place)) => {
+            Err(Flaw::new(place, "a percentage is not a number of sectors".into()))
         }
     }
 }
@@ -179,9 +239,9 @@ fn type_name(text: &[u8], word: Range<usize>) -> Result<Range<usize>, Flaw> {
 }
 
 /// The number of sectors that a word says.
-fn sectors(text: &[u8], word: Range<usize>, amounts: Amounts) -> Result<Sectors, Flaw> {
+fn sectors(text: &[u8], word: Range<usize>, amounts: &Amounts<'_>) -> Result<Sectors, Flaw> {
     let digits = &text[word.clone()];
-    if amounts == Amounts::Sizes && digits.last().is_some_and(|last| !last.is_ascii_digit()) {
+    if matches!(amounts, Amounts::Sizes(_)) && digits.last().is_some_and(|last| !last.is_ascii_digit()) {
         return size::sectors(digits)
             .map_err(|(reason, hint)| Flaw { hint: Some(hint), ..Flaw::new(word, reason) });
     }

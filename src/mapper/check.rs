@@ -23,7 +23,8 @@ pub struct Draft<'a> {
     pub lines: &'a [Option<Line>],
     /// Whether it would be loaded read-only.
     pub read_only: bool,
-    /// Devices that would be there before it is loaded, with their sizes.
+    /// Devices that would be there before it is loaded, with their sizes: by their names, and by their numbers
+    /// (`MAJOR:MINOR`) where these are known.
     pub planned: &'a BTreeMap<Text, Sectors>,
 }
 
@@ -39,14 +40,14 @@ pub(super) enum Types {
 impl Mapper {
     /// Everything that a load of the table would be refused for, line by line, and then what its disks do not fit.
     pub fn check(&self, draft: &Draft<'_>) -> Vec<Fault> {
-        faults(draft, Types::Ours, &mut Looking::new(Opener::new(self, draft.device), draft))
+        faults(draft, Types::Ours, &mut Looking::new(Opener::new(self, draft.device), draft, Types::Ours))
     }
 }
 
 /// The same for a driver that is not the mapper and has disks of its own. Lines of a type that the mapper does not have
 /// are checked for their place alone: whether there is such a type is the driver's to say.
 pub fn check_elsewhere(draft: &Draft<'_>, disks: &mut dyn PdevSource) -> Vec<Fault> {
-    faults(draft, Types::Others, &mut Looking::new(disks, draft))
+    faults(draft, Types::Others, &mut Looking::new(disks, draft, Types::Others))
 }
 
 impl Draft<'_> {

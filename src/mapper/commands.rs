@@ -15,6 +15,14 @@ impl Mapper {
     /// # Errors
     /// The number that Linux returns in the same case, with the reason.
     pub fn perform(&mut self, request: &Request) -> Result<Outcome, Fault> {
+        let outcome = self.answer_request(request);
+        if matches!(outcome, Ok(Outcome::Reply(_))) && tells(&request.command) {
+            self.beacon.changed();
+        }
+        outcome
+    }
+
+    fn answer_request(&mut self, request: &Request) -> Result<Outcome, Fault> {
         check_fields(request)?;
         let done = match &request.command {
             Command::Version | Command::DevArmPoll => Ok(echo(request)),
@@ -238,6 +246,31 @@ impl Mapper {
         }
         device.geometry = geometry;
         Ok(echo(request))
+    }
+}
+
+/// Whether others may see what the command did.
+fn tells(command: &Command) -> bool {
+    match command.kind() {
+        CommandKind::RemoveAll
+        | CommandKind::DevCreate
+        | CommandKind::DevRemove
+        | CommandKind::DevRename
+        | CommandKind::DevSuspend
+        | CommandKind::TableLoad
+        | CommandKind::TableClear
+        | CommandKind::TargetMsg => true,
+        CommandKind::Version
+        | CommandKind::ListDevices
+        | CommandKind::DevStatus
+        | CommandKind::DevWait
+        | CommandKind::TableDeps
+        | CommandKind::TableStatus
+        | CommandKind::ListVersions
+        | CommandKind::DevSetGeometry
+        | CommandKind::DevArmPoll
+        | CommandKind::GetTargetVersion
+        | CommandKind::MpathProbePaths => false,
     }
 }
 

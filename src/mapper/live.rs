@@ -4,6 +4,7 @@
 //! checks access, splits at the lines' borders, and holds targets to what they promised. Targets check none of it
 //! again. No request takes a lock: it passes the [`Gate`], and reads which table is the current one.
 
+use super::beacon::Beacon;
 use super::expected;
 use super::gate::Gate;
 use super::live_table::LiveTable;
@@ -17,8 +18,8 @@ use arc_swap::ArcSwap;
 use std::cell::Cell;
 use std::io::{self, PipeReader};
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How long a target's change may wait for another device's I/O to end: the driver waits with it.
@@ -33,6 +34,8 @@ pub(super) struct Live {
     events: AtomicU32,
     /// Failed flushes of tables that were swapped out since.
     failures: FlushFailures,
+    /// Who is told of the events of all devices.
+    beacon: OnceLock<Arc<Beacon>>,
 }
 
 /// What I/O goes through now.
@@ -103,6 +106,15 @@ impl Live {
     pub(super) fn signal_event(&self) {
         self.events.fetch_add(1, Ordering::SeqCst);
         self.gate.changed();
+        if let Some(beacon) = self.beacon.get() {
+            beacon.changed();
+        }
+    }
+
+    /// Has that one told of its events too.
+    pub(super) fn tell(&self, beacon: Arc<Beacon>) {
+        // A device is put into one mapper, once.
+        let _ = self.beacon.set(beacon);
     }
 
     /// Holds I/O that comes from now on; what is in flight ends meanwhile.

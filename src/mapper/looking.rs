@@ -1,6 +1,6 @@
 //! Disks as a check sees them: opened for reading alone, with those that are planned among them.
 
-use super::check::Draft;
+use super::check::{Draft, Types};
 use super::{Live, MAJOR};
 use crate::block::{Access, Allocation, BlockDevice, FlushFailure, Pdev, PdevSource, Visit};
 use crate::dm::limits::MAX_MINOR;
@@ -17,17 +17,20 @@ use std::sync::Arc;
 pub(super) struct Looking<'a, S> {
     disks: S,
     planned: &'a BTreeMap<Text, Sectors>,
+    /// Whether a device's bare name means it: to the mapper it does, to a kernel it is a path.
+    takes_bare: bool,
 }
 
 impl<'a, S> Looking<'a, S> {
     /// The disks of that source, and those that the draft counts on.
-    pub(super) fn new(disks: S, draft: &Draft<'a>) -> Self {
-        Self { disks, planned: draft.planned }
+    pub(super) fn new(disks: S, draft: &Draft<'a>, types: Types) -> Self {
+        Self { disks, planned: draft.planned, takes_bare: types == Types::Ours }
     }
 
-    /// The planned device of that name.
+    /// The planned device of that name, or of that number where it is planned by it.
     fn planned(&self, word: &Text) -> Option<Arc<Pdev>> {
-        let name = word.strip_prefix(b"/dev/mapper/").map_or_else(|| word.clone(), Text::from);
+        let bare = || (self.takes_bare || DeviceNumber::parse(word).is_some()).then(|| word.clone());
+        let name = word.strip_prefix(b"/dev/mapper/").map(Text::from).or_else(bare)?;
         let place = self.planned.keys().position(|planned| *planned == name)?;
         let size = *self.planned.get(&name)?;
         let live = Live::default();

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod activate;
+mod beacon;
 mod catalog;
 mod check;
 mod commands;
@@ -44,10 +45,13 @@ pub use volume::Volume;
 
 use crate::dm::{Fault, Text, Version};
 use crate::target::Shared;
+use beacon::Beacon;
 use device::Device;
 use live::Live;
 use pdevs::Pdevs;
 use std::collections::BTreeMap;
+use std::io::{self, PipeReader};
+use std::sync::Arc;
 
 /// The interface version that the mapper speaks: Linux 6.16's, the first with every command of the header.
 pub const VERSION: Version = Version::new(4, 50, 0);
@@ -75,6 +79,8 @@ pub struct Mapper {
     serves: bool,
     /// How many devices there ever were in this process.
     identities: u64,
+    /// Who wants to know of every change.
+    beacon: Arc<Beacon>,
 }
 
 impl Mapper {
@@ -92,7 +98,17 @@ impl Mapper {
     fn insert(&mut self, mut device: Device) {
         self.identities += 1;
         device.identity = self.identities;
+        device.live.tell(self.beacon.clone());
         self.devices.insert(device.name.clone(), device);
+    }
+
+    /// Something whose end is reached when a device is next made, removed, renamed, suspended or resumed, when a table is
+    /// loaded or dropped, and at any device's next event.
+    ///
+    /// # Errors
+    /// There are no descriptors left.
+    pub fn watch_all(&self) -> io::Result<PipeReader> {
+        self.beacon.watch()
     }
 
     /// Whether there is something to save.

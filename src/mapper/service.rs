@@ -24,7 +24,10 @@ impl Mapper {
     pub fn closed(&mut self) {
         let before = self.devices.len();
         self.settle();
-        self.changed |= self.devices.len() != before;
+        if self.devices.len() != before {
+            self.changed = true;
+            self.beacon.changed();
+        }
     }
 
     /// Fails the I/O that suspended devices and targets hold, which nobody would let go of: the process is about to end.

@@ -255,6 +255,17 @@ impl StateWatch {
     pub fn wait(&self) -> Result<(), Fault> {
         self.0.wait().map_err(|error| Fault::new(Errno::from_io(&error), "the wait was interrupted"))
     }
+
+    /// A descriptor that can be read from when the state was replaced.
+    ///
+    /// # Errors
+    /// It cannot be had.
+    pub fn into_descriptor(self) -> Result<OwnedFd, Fault> {
+        self.0.into_descriptor().map_err(|error| {
+            let errno = Errno::from_io(&error);
+            Fault::new(errno, format!("the state cannot be watched: {errno}"))
+        })
+    }
 }
 
 fn try_lock(file: File, how: FlockArg) -> io::Result<Lock> {

@@ -5,15 +5,18 @@
 #![forbid(unsafe_code)]
 
 mod concise;
+mod explain;
 mod histogram;
 mod info;
 mod list;
 pub mod report;
+pub mod screen;
 mod table;
 mod tree;
 mod units;
 
 pub use concise::{ConciseForm, concise};
+pub use explain::{ExplainedLine, Place, explain};
 pub use histogram::{Edges, HistogramStyle, Values, histogram, percent};
 pub use info::info;
 pub use list::{DeviceName, dependencies, listed, listed_with_target, target_version};

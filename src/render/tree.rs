@@ -118,6 +118,11 @@ impl DeviceTree {
         self.places.get(&dev).map(|&place| &self.nodes[place])
     }
 
+    /// Every device, each behind the first that uses it.
+    pub fn nodes(&self) -> &[TreeNode] {
+        &self.nodes
+    }
+
     /// The devices that a device uses.
     pub fn used<'a>(&'a self, node: &'a TreeNode) -> impl Iterator<Item = &'a TreeNode> {
         node.uses.iter().map(|&place| &self.nodes[place])
@@ -126,6 +131,11 @@ impl DeviceTree {
     /// The devices that use a device.
     pub fn users<'a>(&'a self, node: &'a TreeNode) -> impl Iterator<Item = &'a TreeNode> {
         node.used_by.iter().map(|&place| &self.nodes[place])
+    }
+
+    /// The devices that no other uses.
+    pub fn roots(&self) -> impl Iterator<Item = &TreeNode> {
+        self.roots.iter().map(|&place| &self.nodes[place])
     }
 
     /// The drawing. `kernel_name` is asked only if the style has the kernel's names.
@@ -177,7 +187,7 @@ pub enum TreeSigns {
 
 impl TreeSigns {
     /// Nothing, a branch, a line that goes on, the last branch; on one line: the only one, the first one.
-    fn pieces(self) -> [&'static str; 6] {
+    pub(super) fn pieces(self) -> [&'static str; 6] {
         match self {
             Self::Ascii => ["  ", "|-", "| ", "`-", "---", "-+-"],
             Self::Utf8 => ["  ", "├─", "│ ", "└─", "───", "─┬─"],

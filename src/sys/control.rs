@@ -5,7 +5,7 @@ use nix::libc;
 use nix::sys::stat::{Mode, SFlag, mknod};
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// The control node's number: the misc driver's major and `MAPPER_CTRL_MINOR` (linux/miscdevice.h).
@@ -57,6 +57,14 @@ impl Control {
         fs::read("/proc/misc").is_ok_and(|misc| {
             misc.split(|&byte| byte == b'\n').any(|line| line.trim_ascii().ends_with(b" device-mapper"))
         })
+    }
+
+    /// The open node once more, to be polled.
+    ///
+    /// # Errors
+    /// There are no descriptors left.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        Ok(self.file.try_clone()?.into())
     }
 
     /// Calls the driver: the buffer holds the request, then the reply.

@@ -24,6 +24,8 @@ pub mod page_cache;
 pub mod plistref;
 pub mod semaphore;
 pub mod sparse;
+#[cfg(target_os = "linux")]
+pub mod uevent;
 pub mod watch;
 
 use nix::sys::ioctl::ioctl_num_type;

@@ -3,6 +3,7 @@
 //! Linux says so (inotify); elsewhere the file is looked at again and again.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// A change that is waited for.
@@ -25,12 +26,21 @@ impl Watch {
     pub fn wait(&self) -> io::Result<()> {
         self.0.wait()
     }
+
+    /// A descriptor that can be read from when the file was replaced, to be polled beside others.
+    ///
+    /// # Errors
+    /// A pipe or a thread cannot be had, where it takes one.
+    pub fn into_descriptor(self) -> io::Result<OwnedFd> {
+        self.0.into_descriptor()
+    }
 }
 
 #[cfg(target_os = "linux")]
 mod system {
     use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
     use std::io;
+    use std::os::fd::OwnedFd;
     use std::path::Path;
 
     #[derive(Debug)]
@@ -46,6 +56,10 @@ mod system {
         pub(super) fn wait(&self) -> io::Result<()> {
             Ok(self.0.read_events().map(drop)?)
         }
+
+        pub(super) fn into_descriptor(self) -> io::Result<OwnedFd> {
+            Ok(self.0.into())
+        }
     }
 }
 
@@ -58,9 +72,10 @@ mod looking {
     use nix::libc::{self, timespec};
     use std::fs::{self, File};
     use std::io;
+    use std::os::fd::OwnedFd;
     use std::os::unix::fs::MetadataExt;
     use std::path::{Path, PathBuf};
-    use std::ptr;
+    use std::{ptr, thread};
 
     /// How long between two looks, in nanoseconds: soon for a person, and little work.
     const BETWEEN: i32 = 50_000_000;
@@ -93,6 +108,16 @@ mod looking {
                     _ => pause()?,
                 }
             }
+        }
+
+        /// The end of a pipe, whose other end a thread closes that looks for as long as need be.
+        pub(super) fn into_descriptor(self) -> io::Result<OwnedFd> {
+            let (reader, writer) = io::pipe()?;
+            thread::Builder::new().name("watch".into()).spawn(move || {
+                while self.wait().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
+                drop(writer);
+            })?;
+            Ok(reader.into())
         }
     }
 

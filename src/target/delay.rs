@@ -1,8 +1,9 @@
 //! `delay`: reads, writes and flushes that wait, and go to devices of their own.
 
+use super::texts::{Form, Kind, Part, Texts, one};
 use super::{Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::{BlockDevice, Pdev};
-use crate::dm::{Bytes, Errno, Fault, Sectors, Text, Version};
+use crate::dm::{Bytes, Errno, Fault, Role, Sectors, Text, Use, Version, roles};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -156,6 +157,13 @@ impl Target for Delay {
     }
 }
 
+/// Where requests of one kind go, and when.
+const CLASS_FORM: Form = &[
+    one("device", Kind::Device, "the device that they go to"),
+    one("offset_bytes", Kind::Sectors, "where on the device it begins"),
+    one("delay_ms", Kind::Number, "how many milliseconds they wait"),
+];
+
 /// The type.
 pub(super) static TARGET: TargetType = TargetType {
     name: "delay",
@@ -164,8 +172,23 @@ pub(super) static TARGET: TargetType = TargetType {
     help: "Keeps each request back for MILLISECONDS and then sends it to DEVICE, from SECTOR on. Three arguments are for \
            all requests; with six the second three are for what writes, with nine the last three are for flushes. What is \
            kept back is let go when the device is suspended.",
+    roles: |words| roles(words, &[], &[Role::Device(Use::Whole), Role::Offset, Role::Plain]),
     example: "0 2097152 delay /dev/sdb 0 0 /dev/sdb 0 500",
     rewords: false,
+    texts: Texts {
+        table: &[
+            Part::Object("read", "reads, and all else that is not told of itself", CLASS_FORM),
+            Part::Maybe(&[
+                Part::Object("write", "writes, and flushes if they are not told of themselves", CLASS_FORM),
+                Part::Maybe(&[Part::Object("flush", "flushes", CLASS_FORM)]),
+            ]),
+        ],
+        status: &[
+            one("waiting_reads", Kind::Number, "how many reads wait now"),
+            one("waiting_writes", Kind::Number, "how many writes wait now"),
+            Part::Maybe(&[one("waiting_flushes", Kind::Number, "how many flushes wait now")]),
+        ],
+    },
     init,
 };
 

@@ -1,8 +1,9 @@
 //! `dust`: blocks that cannot be read until they are written, added and removed by messages.
 
+use super::texts::{Kind, Texts, one};
 use super::{Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::{BlockDevice, Pdev};
-use crate::dm::{Bytes, Errno, Fault, SECTOR_SIZE, Sectors, Text, Version};
+use crate::dm::{Bytes, Errno, Fault, Role, SECTOR_SIZE, Sectors, Text, Use, Version, roles};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -270,8 +271,21 @@ pub(super) static TARGET: TargetType = TargetType {
            enable has come they cannot be read, and a write mends them. The messages addbadblock NUMBER [FAILING-WRITES], \
            removebadblock, queryblock, countbadblocks, listbadblocks and clearbadblocks change and tell the list; disable \
            lets all pass again; quiet is for the kernel's log.",
+    roles: |words| roles(words, &[Role::Device(Use::Whole), Role::Offset], &[]),
     example: "0 2097152 dust /dev/sdb 0 4096",
     rewords: false,
+    texts: Texts {
+        table: &[
+            one("device", Kind::Device, "the device under it"),
+            one("offset_bytes", Kind::Sectors, "where on the device it begins"),
+            one("block_bytes", Kind::Number, "the size of a block"),
+        ],
+        status: &[
+            one("device", Kind::Device, "the device under it"),
+            one("mode", Kind::Text, "fail_read_on_bad_block or bypass"),
+            one("log", Kind::Text, "verbose or quiet"),
+        ],
+    },
     init,
 };
 

@@ -1,8 +1,9 @@
 //! `error`: all I/O fails.
 
+use super::texts::{EMPTY, Texts};
 use super::{Init, Mapping, Operation, Target, TargetType};
 use crate::block::Pdev;
-use crate::dm::{Errno, Fault, Sectors, Text, Version};
+use crate::dm::{Errno, Fault, Sectors, Text, Version, roles};
 
 #[derive(Debug)]
 struct AlwaysError;
@@ -29,8 +30,10 @@ pub(super) static TARGET: TargetType = TargetType {
     usage: "",
     help: "Fails every read and write with an input/output error. It stands for what is missing from a device, and \
            for a bad disk in tests. Arguments are ignored.",
+    roles: |words| roles(words, &[], &[]),
     example: "0 2097152 error",
     rewords: false,
+    texts: Texts { table: EMPTY, status: EMPTY },
     init,
 };
 

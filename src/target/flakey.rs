@@ -1,8 +1,9 @@
 //! `flakey`: a device that is up for some seconds and then down for some, with what goes wrong meanwhile.
 
+use super::texts::{EMPTY, Kind, Part, Texts, one};
 use super::{Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::{BlockDevice, Pdev};
-use crate::dm::{Bytes, Errno, Fault, Sectors, Text, Version};
+use crate::dm::{Bytes, Errno, Fault, Role, Sectors, Text, Use, Version, roles};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -134,8 +135,19 @@ pub(super) static TARGET: TargetType = TargetType {
            Features, COUNT words of them, say what goes wrong meanwhile in place of all: error_reads, drop_writes, \
            error_writes, corrupt_bio_byte NTH r|w VALUE FLAGS (the byte counted from 1 of each request that has the flags \
            of the kernel's bio), random_read_corrupt and random_write_corrupt PROBABILITY (of 1000000000).",
+    roles: |words| roles(words, &[Role::Device(Use::Whole), Role::Offset], &[]),
     example: "0 2097152 flakey /dev/sdb 0 60 5 2 error_reads drop_writes",
     rewords: false,
+    texts: Texts {
+        table: &[
+            one("device", Kind::Device, "the device under it"),
+            one("offset_bytes", Kind::Sectors, "where on the device it begins"),
+            one("up_seconds", Kind::Number, "how long it works"),
+            one("down_seconds", Kind::Number, "how long it fails then"),
+            Part::Maybe(&[Part::Count("features"), Part::Within("features", features::FORM)]),
+        ],
+        status: EMPTY,
+    },
     init,
 };
 

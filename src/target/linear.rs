@@ -1,8 +1,9 @@
 //! `linear`: a range of another device.
 
+use super::texts::{EMPTY, Kind, Texts, one};
 use super::{Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::Pdev;
-use crate::dm::{Errno, Fault, Sectors, Text, Version};
+use crate::dm::{Errno, Fault, Role, Sectors, Text, Use, Version, roles};
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -44,8 +45,16 @@ pub(super) static TARGET: TargetType = TargetType {
     usage: "DEVICE SECTOR",
     help: "Maps the line's sectors to those of DEVICE from SECTOR on. Several lines join parts of devices into one \
            device, or cut a device into several.",
+    roles: |words| roles(words, &[Role::Device(Use::Whole), Role::Offset], &[]),
     example: "0 2097152 linear /dev/sdb 384",
     rewords: false,
+    texts: Texts {
+        table: &[
+            one("device", Kind::Device, "the device under it"),
+            one("offset_bytes", Kind::Sectors, "where on the device it begins"),
+        ],
+        status: EMPTY,
+    },
     init,
 };
 

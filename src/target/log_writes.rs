@@ -4,9 +4,10 @@
 //! flushes, and logged then, before the flush itself; one that is itself to be on stable storage when it ends is logged at
 //! once. What is still kept back when the table, or the process, goes away is logged then.
 
+use super::texts::{Kind, Part, Texts, flag, one};
 use super::{Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::{BlockDevice, Pdev};
-use crate::dm::{Bytes, Errno, Fault, SECTOR_SIZE, Sectors, Text, Version};
+use crate::dm::{Bytes, Errno, Fault, Role, SECTOR_SIZE, Sectors, Text, Use, Version, roles};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 mod log;
@@ -184,8 +185,20 @@ pub(super) static TARGET: TargetType = TargetType {
            data, so that replay-log can bring a disk to any point of it. The message mark TEXT puts a mark into the log; \
            the last mark is dm-log-writes-end. A new table begins a new log, and so does the end of a server that was \
            killed: replay the log before it runs again.",
+    roles: |words| roles(words, &[Role::Device(Use::Whole), Role::Device(Use::Own)], &[]),
     example: "0 2097152 log-writes /dev/sdb /dev/sdc",
     rewords: false,
+    texts: Texts {
+        table: &[
+            one("device", Kind::Device, "the device under it"),
+            one("log_device", Kind::Device, "the device that holds the log"),
+        ],
+        status: &[
+            one("entry_count", Kind::Number, "how many entries the log has"),
+            one("end_bytes", Kind::Sectors, "where on the log device the last of them ends"),
+            Part::Features(&[flag("logging_disabled", "the log could not be written")]),
+        ],
+    },
     init,
 };
 

@@ -8,16 +8,22 @@
 //! [`Mapping::Handle`] comes to its own `read` and `write`.
 #![forbid(unsafe_code)]
 
+mod decode;
+mod foreign;
 mod init;
 mod mapping;
 mod shared;
+mod texts;
 
+pub use decode::{Decoded, Record, decode};
+pub use foreign::FOREIGN;
 pub use init::Init;
 pub use mapping::{Ended, Mapping, Operation, Used};
 pub use shared::Shared;
+pub use texts::{Feature, Form, Kind, OTHER, Part, Texts, Word};
 
 use crate::block::{BlockDevice, Pdev};
-use crate::dm::{Bytes, Errno, Fault, Sectors, Text, Version};
+use crate::dm::{Bytes, Errno, Fault, Role, Sectors, Text, Version};
 use std::fmt::Debug;
 use std::ops::Range;
 
@@ -65,10 +71,15 @@ pub struct TargetType {
     pub usage: &'static str,
     /// What it is for and what its arguments mean: a few sentences for the manual and for help.
     pub help: &'static str,
+    /// What the words of a line's parameters are, for those who read and show tables: as many as there are words. They may
+    /// be wrong, and too few.
+    pub roles: fn(&[Text]) -> Vec<Role>,
     /// A whole table line that uses it, for the manual; tests make it.
     pub example: &'static str,
     /// Whether messages, or being suspended, change what [`Target::params`] says.
     pub rewords: bool,
+    /// What its parameters and its status say, for programs that read them.
+    pub texts: Texts,
     /// Makes one from a table line. A refusal has the errno that the kernel's has.
     pub init: fn(&mut Init<'_>) -> Result<Box<dyn Target>, Fault>,
 }
@@ -245,6 +256,12 @@ pub trait Target: Debug + Send + Sync {
 /// The target type of that name.
 pub fn find(name: &[u8]) -> Option<&'static TargetType> {
     TARGETS.iter().copied().find(|target| target.name.as_bytes() == name)
+}
+
+/// How the texts of a target type read, of one that only kernels have too; `None` for one that is not known.
+pub fn texts(name: &[u8]) -> Option<&'static Texts> {
+    let foreign = || FOREIGN.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, texts)| texts);
+    find(name).map(|target| &target.texts).or_else(foreign)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! `striped`: chunks dealt out to several devices in turn (RAID 0).
 
+use super::texts::{Kind, Part, Texts, one, word};
 use super::{Ended, Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::Pdev;
-use crate::dm::{Errno, Fault, Sectors, Text, Version};
+use crate::dm::{Errno, Fault, Role, Sectors, Text, Use, Version, roles};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -152,8 +153,34 @@ pub(super) static TARGET: TargetType = TargetType {
     usage: "STRIPES CHUNK DEVICE SECTOR...",
     help: "Deals the line's sectors, CHUNK at a time, to STRIPES devices in turn, so that they work side by side; \
            each DEVICE is used from its SECTOR on. The line's length must be a multiple of STRIPES times CHUNK.",
+    roles: |words| {
+        let stripes = words.first().and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
+        let share = Role::Device(Use::Share(stripes.unwrap_or(1)));
+        roles(words, &[Role::Plain, Role::Sectors], &[share, Role::Offset])
+    },
     example: "0 2097152 striped 2 128 /dev/sdb 0 /dev/sdc 384",
     rewords: false,
+    texts: Texts {
+        table: &[
+            Part::Count("stripes"),
+            one("chunk_bytes", Kind::Sectors, "how much goes to one device before the next has its turn"),
+            Part::Each(
+                "stripes",
+                "the devices in turn",
+                Some("stripes"),
+                &[
+                    one("device", Kind::Device, "the device"),
+                    one("offset_bytes", Kind::Sectors, "where on the device it begins"),
+                ],
+            ),
+        ],
+        status: &[
+            Part::Count("stripes"),
+            Part::Many(word("devices", Kind::Device, "the devices in turn"), "stripes"),
+            Part::Fixed("1"),
+            Part::Letters("health", "for each device A, alive, or D, has had an error"),
+        ],
+    },
     init,
 };
 

@@ -1,8 +1,9 @@
 //! `switch`: regions of one size, each on one of several paths, changed by messages.
 
+use super::texts::{EMPTY, Kind, Part, Texts, one, word};
 use super::{Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::Pdev;
-use crate::dm::{Errno, Fault, Sectors, Text, Version};
+use crate::dm::{Errno, Fault, Role, Sectors, Text, Use, Version, roles};
 use std::num::NonZeroU32;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -125,8 +126,29 @@ pub(super) static TARGET: TargetType = TargetType {
     help: "Cuts the line into regions of REGION sectors, each of which goes to one of PATHS devices, used from SECTOR on: \
            in turn at first, and as the message set_region_mappings says then: INDEX:PATH sets a region, :PATH the next \
            one, RN,M repeats the last N for M more, all in hexadecimal.",
+    roles: |words| {
+        roles(words, &[Role::Plain, Role::Sectors, Role::Plain], &[Role::Device(Use::Whole), Role::Offset])
+    },
     example: "0 2097152 switch 2 128 0 /dev/sdb 0 /dev/sdc 0",
     rewords: false,
+    texts: Texts {
+        table: &[
+            Part::Count("paths"),
+            one("region_bytes", Kind::Sectors, "the size of a region"),
+            Part::Count("arguments"),
+            Part::Many(word("arguments", Kind::Text, "none is known"), "arguments"),
+            Part::Each(
+                "paths",
+                "the devices that regions go to",
+                Some("paths"),
+                &[
+                    one("device", Kind::Device, "the device"),
+                    one("offset_bytes", Kind::Sectors, "where on the device it begins"),
+                ],
+            ),
+        ],
+        status: EMPTY,
+    },
     init,
 };
 

@@ -1,8 +1,9 @@
 //! `unstriped`: one of the disks that a striped device is dealt to.
 
+use super::texts::{EMPTY, Kind, Texts, one};
 use super::{Init, Mapping, Operation, Target, TargetType, Used};
 use crate::block::Pdev;
-use crate::dm::{Errno, Fault, Sectors, Text, Version};
+use crate::dm::{Errno, Fault, Role, Sectors, Text, Use, Version, roles};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -86,8 +87,23 @@ pub(super) static TARGET: TargetType = TargetType {
     help: "Undoes striping: of DEVICE, which is dealt CHUNK sectors at a time to STRIPES disks from its SECTOR on, maps \
            what lies on the disk STRIPE, counted from 0. The line's length must be a multiple of CHUNK. It does not \
            discard.",
+    roles: |words| {
+        let stripes = words.first().and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
+        let set = Role::Device(Use::Times(stripes.unwrap_or(1)));
+        roles(words, &[Role::Plain, Role::Sectors, Role::Plain, set, Role::Offset], &[])
+    },
     example: "0 2097152 unstriped 2 128 1 /dev/sdb 0",
     rewords: false,
+    texts: Texts {
+        table: &[
+            one("stripe_count", Kind::Number, "how many disks the device is dealt to"),
+            one("chunk_bytes", Kind::Sectors, "how much goes to one disk before the next has its turn"),
+            one("stripe", Kind::Number, "which of the disks it is, from 0"),
+            one("device", Kind::Device, "the striped device"),
+            one("offset_bytes", Kind::Sectors, "where on the device it begins"),
+        ],
+        status: EMPTY,
+    },
     init,
 };
 

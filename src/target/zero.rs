@@ -1,8 +1,9 @@
 //! `zero`: reads as zeros, forgets what is written.
 
+use super::texts::{EMPTY, Texts};
 use super::{Init, Mapping, Operation, Target, TargetType};
 use crate::block::Pdev;
-use crate::dm::{Fault, Sectors, Text, Version};
+use crate::dm::{Fault, Sectors, Text, Version, roles};
 
 #[derive(Debug)]
 struct Zero;
@@ -29,8 +30,10 @@ pub(super) static TARGET: TargetType = TargetType {
     usage: "",
     help: "Reads as zeros; what is written is dropped without an error. It takes no arguments and needs no device, so \
            it stands for as large a disk as wanted, most often below a snapshot.",
+    roles: |words| roles(words, &[], &[]),
     example: "0 2097152 zero",
     rewords: false,
+    texts: Texts { table: EMPTY, status: EMPTY },
     init,
 };
 

@@ -149,7 +149,10 @@ fn the_json_document_has_each_fault_with_its_place() {
     assert_eq!(last["errno"], "EINVAL");
     let ran = sandbox.run_with(&["check", "--json"], b"0 8 zero");
     let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
-    assert_eq!((&document["ok"], document["tables"][0]["sectors"].as_u64()), (&Value::Bool(true), Some(8)));
+    assert_eq!(
+        (&document["ok"], document["tables"][0]["size_bytes"].as_u64()),
+        (&Value::Bool(true), Some(4096))
+    );
 }
 
 /// A line of each type's arguments, and which of them may be any word.

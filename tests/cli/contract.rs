@@ -11,7 +11,7 @@ pub(crate) fn fails_classically(sandbox: &Sandbox, words: &[&str]) -> String {
 }
 
 /// Every name in the list, aliases too.
-fn subcommands(sandbox: &Sandbox) -> Vec<String> {
+pub(crate) fn subcommands(sandbox: &Sandbox) -> Vec<String> {
     let ran = sandbox.run(&["help"]);
     assert!(ran.succeeded && ran.stdout.is_empty());
     let lines =

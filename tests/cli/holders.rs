@@ -18,7 +18,7 @@ fn devices_that_stand_on_a_device_hold_it() {
     let above = |name: &str| json!({ "kind": "device", "name": name });
     assert_eq!(
         document,
-        json!({ "rdmsetup": 1, "command": "holders", "devices": [
+        json!({ "rdmsetup": 1, "command": "holders", "ok": true, "devices": [
             { "name": "low", "open_count": 2, "others": 0, "holders": [above("high"), above("wide")] }
         ]})
     );

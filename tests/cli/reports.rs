@@ -75,20 +75,14 @@ fn what_shells_evaluate_is_quoted_and_lists_are_lists() {
         sandbox.ok(&["info", "-c", "--noheadings", "-o", "name", "-S", "devs_used={vg-low}"]),
         "top\n"
     );
+    let words = ["info", "-c", "--json", "-o", "name,open,devs_used", "-O", "name", "-S", "name!=vg-low"];
+    let document: serde_json::Value = serde_json::from_str(&sandbox.ok(&words)).unwrap();
     assert_eq!(
-        sandbox.ok(&[
-            "info",
-            "-c",
-            "--json",
-            "-o",
-            "name,open,devs_used",
-            "-O",
-            "name",
-            "-S",
-            "name!=vg-low"
-        ]),
-        "{\"report\":[\n{\"name\":\"it's\",\"open\":0,\"devs_used\":[]},\n\
-         {\"name\":\"top\",\"open\":0,\"devs_used\":[\"vg-low\"]}\n]}\n"
+        document["report"],
+        serde_json::json!([
+            { "name": "it's", "open": 0, "devs_used": [] },
+            { "name": "top", "open": 0, "devs_used": ["vg-low"] }
+        ])
     );
 }
 

@@ -1,5 +1,8 @@
 //! A directory with a state of its own, and the program run in it.
 
+#[path = "schema.rs"]
+pub(crate) mod schema;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,7 +10,7 @@ use tempfile::TempDir;
 
 /// A test's own place.
 pub(crate) struct Sandbox {
-    directory: TempDir,
+    pub(crate) directory: TempDir,
 }
 
 /// What came of a run.
@@ -49,13 +52,16 @@ impl Sandbox {
         Self::finish(self.command(words), words, input)
     }
 
-    /// Runs a command to its end, with that on standard input.
+    /// Runs a command to its end, with that on standard input. What it writes with --json is held against the schema.
     pub(crate) fn finish(mut command: Command, words: &[&str], input: &[u8]) -> Ran {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // A program that does not read is free to end first.
         let _ = child.stdin.take().unwrap().write_all(input);
         let output = child.wait_with_output().unwrap();
+        if words.contains(&"--json") {
+            schema::documents(&output.stdout);
+        }
         Ran {
             stdout: output.stdout,
             stderr: String::from_utf8(output.stderr).unwrap(),

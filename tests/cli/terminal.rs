@@ -1,5 +1,6 @@
 //! What is said to a person at a terminal, and to nobody else.
 
+use crate::pty::at_terminal;
 use crate::sandbox::Sandbox;
 use std::path::Path;
 use std::process::Stdio;
@@ -67,19 +68,9 @@ fn what_takes_long_shows_how_far_it_has_come() {
 #[test]
 fn who_is_waited_for_is_told_so() {
     let sandbox = Sandbox::new();
-    if !can_run("who_is_waited_for_is_told_so") {
-        return;
-    }
-    let play = format!(
-        "set timeout 20\nspawn {} create vol0\nexpect {{the table is read from the terminal}} {{}} timeout {{exit 3}}\n\
-         send \"0 1MiB zero\\r\\004\"\nexpect eof\n",
-        env!("CARGO_BIN_EXE_rdmsetup")
-    );
-    let mut command = std::process::Command::new("/usr/bin/expect");
-    command.args(["-c", &play]).current_dir(sandbox.path()).stdin(Stdio::null());
-    command.env("RDMSETUP_BACKEND", "user").env("RDMSETUP_STATE", sandbox.path().join("state"));
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{output:?}");
+    let typed = ("the table is read from the terminal", "0 1MiB zero\r\x04");
+    let (screen, succeeded) = at_terminal(sandbox.command(&["create", "vol0"]), 80, Some(typed));
+    assert!(succeeded, "{screen}");
     assert_eq!(sandbox.ok(&["table", "vol0"]), "0 2048 zero \n");
     // A pipe is no person.
     let ran = sandbox.run_with(&["create", "vol1"], b"0 8 zero");

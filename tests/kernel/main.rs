@@ -5,6 +5,7 @@
 #![allow(clippy::print_stderr, reason = "a skip says why")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
+mod apply;
 mod check;
 mod classic;
 mod clients;
@@ -16,6 +17,7 @@ mod faults;
 mod files;
 mod guest;
 mod guide;
+mod json;
 #[allow(dead_code, reason = "the tests of NBD itself use more of it")]
 #[path = "../nbd/client.rs"]
 mod nbd_client;

@@ -22,6 +22,8 @@ pub(super) struct Connection<'a> {
     volume: Option<Arc<dyn BlockDevice>>,
     /// Something was changed since the last commit.
     uncommitted: bool,
+    /// The client waits for a change, and asks no more.
+    changes: Option<PipeReader>,
 }
 
 /// The client has gone while its request waited.
@@ -30,7 +32,7 @@ struct Gone;
 
 impl<'a> Connection<'a> {
     pub(super) fn new(server: &'a Server, stream: UnixStream, peer: local_socket::Peer) -> Self {
-        Self { server, stream, peer, volume: None, uncommitted: false }
+        Self { server, stream, peer, volume: None, uncommitted: false, changes: None }
     }
 
     fn user(&self) -> User {
@@ -51,6 +53,11 @@ impl<'a> Connection<'a> {
             if sent.is_err() {
                 break;
             }
+            if let Some(changes) = self.changes.take() {
+                // Whichever end it is, it is the connection's.
+                let _ = self.wait(&changes);
+                break;
+            }
         }
         if self.uncommitted {
             // Nobody is left to be told that it failed; the next commit tries again, and tells.
@@ -69,6 +76,20 @@ impl<'a> Connection<'a> {
                 self.uncommitted = false;
                 payload.clear();
                 return Ok(self.server.commit().map_or_else(Answer::failed, |()| Answer::done(0)));
+            }
+            Kind::Watch => {
+                payload.clear();
+                let watched = self.server.mapper().watch_all();
+                return Ok(match watched {
+                    Ok(changes) => {
+                        self.changes = Some(changes);
+                        Answer::done(0)
+                    }
+                    Err(error) => {
+                        let errno = Errno::from_io(&error);
+                        Answer::failed(Fault::new(errno, format!("the devices cannot be watched: {errno}")))
+                    }
+                });
             }
             Kind::Open => {
                 let opened = device_of_bytes(payload).ok_or_else(|| Fault::invalid("no device is named"));
@@ -215,7 +236,7 @@ fn act(volume: &dyn BlockDevice, question: Question, payload: &mut Vec<u8>) -> R
             payload.push(u8::from(matches!(run, Allocation::Hole(_))));
             return Ok(run.length().0);
         }
-        Kind::Ioctl | Kind::Commit | Kind::Open | Kind::Users => {}
+        Kind::Ioctl | Kind::Commit | Kind::Open | Kind::Users | Kind::Watch => {}
     }
     payload.clear();
     Ok(0)

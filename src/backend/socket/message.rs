@@ -49,11 +49,13 @@ pub(in crate::backend) enum Kind {
     Allocation = 10,
     /// Who has the device open that the payload names: the answer's is JSON (see [`users_to_bytes`]).
     Users = 11,
+    /// To tell when anything changes: it is answered at once, and the connection ends then.
+    Watch = 12,
 }
 
 impl Kind {
     fn of(number: u32) -> Option<Self> {
-        const ALL: [Kind; 11] = [
+        const ALL: [Kind; 12] = [
             Kind::Ioctl,
             Kind::Commit,
             Kind::Open,
@@ -65,6 +67,7 @@ impl Kind {
             Kind::Flush,
             Kind::Allocation,
             Kind::Users,
+            Kind::Watch,
         ];
         ALL.into_iter().find(|kind| *kind as u32 == number)
     }

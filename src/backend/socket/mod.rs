@@ -5,7 +5,7 @@ mod volume;
 
 pub(super) use message::{Answer, Kind, MAX_DATA, Question, device_of_bytes, users_to_bytes};
 
-use super::{Backend, Holder};
+use super::{Backend, Changes, Holder};
 use crate::block::{BlockDevice, User};
 use crate::dm::limits::MAX_BUFFER;
 use crate::dm::{DeviceId, Errno, Fault, Text};
@@ -110,6 +110,14 @@ impl Backend for Socket {
             .with_hint(Some("--state names its directory".into()))
         })?;
         Ok(lock.load()?.check(draft))
+    }
+
+    fn changes(&mut self) -> Result<Changes, Fault> {
+        let mut stream = local_socket::connect(&self.path).map_err(|error| self.lost(&error))?;
+        let asked = Question::new(Kind::Watch).send(&mut stream, &[]);
+        let answer = asked.and_then(|()| Answer::receive(&mut stream, &mut Vec::new(), 0));
+        answer.map_err(|error| self.lost(&error))?.outcome()?;
+        Ok(Changes::of(stream))
     }
 
     fn commit(&mut self) -> Result<(), Fault> {

@@ -2,7 +2,7 @@
 
 use super::super::context::Context;
 use super::super::failure::Failure;
-use super::super::output::complain;
+use super::super::json::told;
 use super::groups::make;
 use super::target::{explained, list, require_precise, send};
 use super::{PROGRAM, Stats, filemap};
@@ -63,6 +63,7 @@ fn create(stats: &Stats, ctx: &mut Context, id: &DeviceId) -> Result<(), Failure
         let number = explained(created, ctx, &format!("{name}: Could not create statistics region."))?;
         ctx.out.print(name.as_bytes());
         let areas = step.areas(length);
+        told::region(ctx, &name, number, start, length, areas);
         ctx.out.print(format!(": Created new region with {areas} area(s) as region ID {number}\n"));
         made.push(number);
     }
@@ -153,12 +154,13 @@ fn group_segments(stats: &Stats, ctx: &mut Context, id: &DeviceId, made: &[u64])
         Ok(group) => group,
         Err(failure) => {
             ctx.report(&failure);
-            complain(&format!("Failed to create group for regions {numbers}."));
+            ctx.report(&Failure::classic(format!("Failed to create group for regions {numbers}.")));
             return Err(Failure::Reported);
         }
     };
     let alias = stats.alias.as_ref().map(|alias| format!(" with alias {}", alias.display()));
     let alias = alias.unwrap_or_default();
+    told::group(ctx, None, group, made);
     ctx.out.print(format!("Grouped regions {numbers} as group ID {group}{alias}\n"));
     Ok(())
 }

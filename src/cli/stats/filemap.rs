@@ -3,6 +3,7 @@
 //! A file that changes comes to lie elsewhere. dmfilemapd, a program of lvm2's, follows it; it is started as dmstats
 //! starts it. Where it is not installed that is said, and `update_filemap` brings the regions up to date itself.
 
+use super::super::json::told;
 use super::super::context::Context;
 use super::super::failure::Failure;
 use super::super::output::complain;
@@ -53,6 +54,9 @@ fn create_one(stats: &Stats, ctx: &mut Context, path: &OsStr) -> Result<(), Fail
     let program = program_of_new(stats, ctx.classic);
     let model = Create { program_id: program.clone(), user_data: Text::new(), ..model };
     let made = explained(map(ctx, &id, &model, &extents), ctx, &sorry)?;
+    for (number, Extent { start, length }) in made.iter().zip(&extents) {
+        told::region(ctx, &Text::new(), *number, *start, *length, 1);
+    }
     let path_text = path.display();
     if stats.nogroup {
         for number in &made {
@@ -70,6 +74,7 @@ fn create_one(stats: &Stats, ctx: &mut Context, path: &OsStr) -> Result<(), Fail
     }
     let group = explained(grouped, ctx, &sorry)?;
     let count = made.len();
+    told::group(ctx, None, group, &made);
     ctx.out.print(format!("{path_text}: Created new group with {count} region(s) as group ID {group}.\n"));
     ctx.out.flush();
     if let Some(mode) = mode {
@@ -132,7 +137,9 @@ fn update_one(
     let made = explained(map(ctx, &id, &model, &new), ctx, &sorry)?;
     let members: Members = kept.iter().map(|region| region.id).chain(made.iter().copied()).collect();
     let path = path.display();
+    let all: Vec<u64> = kept.iter().map(|region| region.id).chain(made.iter().copied()).collect();
     let Some(first) = members.first() else {
+        told::removed_group(ctx, group);
         ctx.out.print(format!("{path}: Removed group ID {group} with its last region.\n"));
         return Ok(());
     };
@@ -144,7 +151,9 @@ fn update_one(
         explained(send(ctx, &id, listed.extend_group(group, &made)), ctx, &sorry)?;
         first
     };
+    told::group(ctx, None, number, &all);
     if number != group {
+        told::removed_group(ctx, group);
         let end = if ctx.classic { "" } else { "\n" };
         ctx.out.print(format!("Group ID changed from {group} to {number}{end}"));
     }

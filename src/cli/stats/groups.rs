@@ -2,6 +2,7 @@
 
 use super::super::context::Context;
 use super::super::failure::Failure;
+use super::super::json::told;
 use super::super::output::complain;
 use super::super::selector::Selected;
 use super::Stats;
@@ -24,6 +25,8 @@ pub(super) fn group(stats: &Stats, ctx: &mut Context) -> Result<(), Failure> {
             Ok(members) => make(ctx, &device.id, &mut listed, members, alias.clone()),
         };
         let id = explained(made, ctx, &format!("Could not create group on {name}: {text}"))?;
+        let grouped = listed.group(id).map(|group| listed.members(group).map(|region| region.id).collect::<Vec<_>>());
+        told::group(ctx, Some(&name), id, &grouped.unwrap_or_default());
         ctx.out.print(format!("Grouped regions {text} as group ID {id} on "));
         ctx.out.print(name.as_bytes());
         ctx.out.print("\n");
@@ -68,6 +71,7 @@ pub(super) fn ungroup(stats: &Stats, ctx: &mut Context) -> Result<(), Failure> {
         let removed = explained(removed, ctx, &format!("Could not delete group {group} on {name}."));
         // dmstats says so even where it is not so.
         if removed.is_ok() || ctx.classic {
+            told::removed_group(ctx, group);
             ctx.out.print(format!("Removed group ID {group} on "));
             ctx.out.print(name.as_bytes());
             ctx.out.print("\n");

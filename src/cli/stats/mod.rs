@@ -239,8 +239,7 @@ impl Run for Stats {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         let name = self.words.first();
         let Some(action) = ACTIONS.iter().find(|action| name.is_some_and(|name| name == action.name)) else {
-            complain("Unknown stats command.");
-            complain(&usage());
+            ctx.report(&Failure::classic(format!("Unknown stats command.\n{}", usage())));
             return Err(Failure::Reported);
         };
         let refused = |line: &str| Err(Failure::classic(line));
@@ -318,6 +317,9 @@ fn commands() -> String {
 }
 
 fn help(stats: &Stats, ctx: &mut Context) -> Result<(), Failure> {
+    if let Some(document) = &mut ctx.json {
+        document.set("text", usage());
+    }
     complain(&usage());
     if stats.report.columns > 0 || stats.names().first().is_some_and(|word| word == "report") {
         report::fields(stats, ctx)?;

@@ -2,6 +2,7 @@
 
 use super::super::context::Context;
 use super::super::failure::Failure;
+use super::super::json::told;
 use super::Stats;
 use super::target::{explained, list, send};
 use crate::dm::stats::{self, Statistics};
@@ -72,6 +73,7 @@ fn delete_group(ctx: &mut Context, id: &DeviceId, mut listed: Statistics, group:
     for member in members {
         explained(send_all(ctx, id, listed.remove_region(member)), ctx, sorry)?;
     }
+    told::removed_group(ctx, group);
     ctx.out.print(format!("Deleted statistics group {group}.\n"));
     Ok(())
 }
@@ -92,6 +94,7 @@ pub(super) fn print(stats: &Stats, ctx: &mut Context) -> Result<(), Failure> {
             for _ in 0..times {
                 let answer = send(ctx, &device.id, stats::print(region, stats.clear));
                 let answer = explained(answer, ctx, "Could not print statistics region.")?;
+                told::counters(ctx, device, region, &answer);
                 ctx.out.print(answer.as_bytes());
             }
         }

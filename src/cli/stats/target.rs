@@ -45,7 +45,7 @@ pub(super) fn require_precise(version: Version, option: Option<&str>) -> Result<
 pub(super) fn explained<T>(outcome: Result<T, Failure>, ctx: &mut Context, line: &str) -> Result<T, Failure> {
     outcome.map_err(|failure| {
         ctx.report(&failure);
-        complain(line);
+        ctx.report(&Failure::classic(line));
         Failure::Reported
     })
 }

@@ -4,6 +4,7 @@
 //! `random_write_corrupt` came later, in the same version 1.5.0 of the target. The text of a table is that of the first
 //! kernel that knows its features, which also puts a blank behind 6.1's.
 
+use super::super::texts::{Feature, Form, Kind, Part, flag, one};
 use super::super::{Init, Operation};
 use crate::dm::Fault;
 use std::fmt;
@@ -236,6 +237,33 @@ impl fmt::Display for Features {
         write!(f, "{count}{gap}{text}{}", if old { " " } else { "" })
     }
 }
+
+/// The features of a table line.
+pub(super) const FORM: Form = &[Part::Features(&[
+    flag("error_reads", "reads fail while it is down"),
+    flag("drop_writes", "writes are lost while it is down"),
+    flag("error_writes", "writes fail while it is down"),
+    Feature {
+        word: "corrupt_bio_byte",
+        means: "a byte of each request is replaced while it is down",
+        form: &[
+            one("nth", Kind::Number, "which byte, from 1"),
+            one("direction", Kind::Text, "r for reads, w for writes"),
+            one("value", Kind::Number, "what it is replaced by"),
+            one("flags", Kind::Number, "only requests with these flags of the kernel's bio"),
+        ],
+    },
+    Feature {
+        word: "random_read_corrupt",
+        means: "some reads get a wrong byte while it is down",
+        form: &[one("random_read_corrupt", Kind::Number, "how many of 1000000000")],
+    },
+    Feature {
+        word: "random_write_corrupt",
+        means: "some writes get a wrong byte while it is down",
+        form: &[one("random_write_corrupt", Kind::Number, "how many of 1000000000")],
+    },
+])];
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use super::super::Init;
 use super::legs::{Leg, Legs};
 use super::log::{Log, Sync, bitset_bytes, room};
 use crate::block::{BlockDevice, Pdev};
-use crate::dm::{Errno, Fault, Sectors, Text};
+use crate::dm::{Errno, Fault, Role, Sectors, Text, Use, roles};
 use std::sync::Arc;
 
 /// The most legs that a mirror has: what kcopyd can write at once, and the one that is read.
@@ -20,6 +20,21 @@ pub(super) struct Features {
     pub(super) handle_errors: bool,
     /// With `handle_errors`: such writes are not held, and the log knows where the legs differ.
     pub(super) keep_log: bool,
+}
+
+/// What the words of a mirror's line are.
+pub(super) fn roles_of(words: &[Text]) -> Vec<Role> {
+    let number = |at: usize| words.get(at).and_then(|word| std::str::from_utf8(word).ok()?.parse::<usize>().ok());
+    let of_log = [Role::Device(Use::Own), Role::Sectors, Role::Plain];
+    let of_log = if words.first().is_some_and(|log| *log == "disk") { &of_log[..] } else { &of_log[1..] };
+    // Numbers that are too large are cut off by the words that there are.
+    let given = number(1).unwrap_or(0).min(words.len());
+    let legs = number(2 + given).unwrap_or(0).min(words.len());
+    let mut found = vec![Role::Plain; 2];
+    found.extend(of_log.iter().chain([Role::Plain].iter().cycle()).take(given));
+    found.push(Role::Plain);
+    found.extend([Role::Device(Use::Whole), Role::Offset].iter().cycle().take(2 * legs));
+    roles(words, &found, &[])
 }
 
 /// What the arguments say.

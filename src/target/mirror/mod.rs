@@ -11,6 +11,7 @@
 //! first alone, as the kernel does until its own copying comes there.
 
 mod args;
+mod form;
 mod legs;
 mod log;
 mod recovery;
@@ -189,8 +190,10 @@ pub(super) static TARGET: TargetType = TargetType {
            of the log's arguments that follow. A new mirror's first leg is copied to the others in the background, unless \
            \"nosync\" says that they are alike. With \"handle_errors\" a failing leg is an event, and a write that is not on all \
            legs waits until the table is changed; with \"keep_log\" too it succeeds, and the log knows where the legs differ.",
+    roles: args::roles_of,
     example: "0 2097152 mirror core 1 1024 2 /dev/sdb 0 /dev/sdc 0",
     rewords: false,
+    texts: form::TEXTS,
     init,
 };
 

@@ -3,11 +3,36 @@
 use super::super::Init;
 use super::groups::{Group, Loads};
 use super::selector::{Kind, Load, Selector};
-use crate::dm::{Errno, Fault, Text};
+use crate::dm::{Errno, Fault, Role, Text, Use};
 use std::sync::Arc;
 
 /// The most of anything that is counted.
 const MOST: u32 = 1024;
+
+/// What the words of such a line are: paths, and nothing in sectors.
+pub(super) fn roles_of(words: &[Text]) -> Vec<Role> {
+    let number = |at: usize| -> Option<usize> { std::str::from_utf8(words.get(at)?).ok()?.parse().ok() };
+    let mut found = vec![Role::Plain; words.len()];
+    let mut read = || {
+        // Counts are cut off by the words that there are.
+        let count = |at: usize| Some(number(at)?.min(words.len()));
+        let handler = 1 + count(0)?;
+        let mut at = handler + 1 + count(handler)? + 2;
+        for _ in 0..count(at - 2)? {
+            at += 2 + count(at + 1)?;
+            let (paths, arguments) = (count(at)?, count(at + 1)?);
+            at += 2;
+            for _ in 0..paths {
+                *found.get_mut(at)? = Role::Device(Use::Whole);
+                at += 1 + arguments;
+            }
+        }
+        Some(())
+    };
+    // A line that is cut short or wrong has the roles that were found till then.
+    let _ = read();
+    found
+}
 
 /// What stands before the groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! long as a selector looks at its paths.
 
 mod args;
+mod form;
 mod groups;
 mod messages;
 mod selector;
@@ -302,8 +303,10 @@ pub(super) static TARGET: TargetType = TargetType {
            that follow: queue_if_no_path has requests wait when there is no path, retain_attached_hw_handler, pg_init_retries N, \
            pg_init_delay_msecs N and queue_mode bio|rq|mq are read as the kernel reads them. The messages are fail_path DEVICE, \
            reinstate_path DEVICE, switch_group N, enable_group N, disable_group N, queue_if_no_path and fail_if_no_path.",
+    roles: args::roles_of,
     example: "0 2097152 multipath 0 0 2 1 round-robin 0 1 1 /dev/sdb 1 round-robin 0 1 1 /dev/sdc 1",
     rewords: true,
+    texts: form::TEXTS,
     init,
 };
 

@@ -7,13 +7,50 @@ use super::log::Log;
 use super::member::Member;
 use super::origin::Origin;
 use crate::block::Pdev;
-use crate::dm::{Errno, Fault, Sectors, Text};
+use crate::dm::{Errno, Fault, Role, Sectors, Text, Use, roles};
+use crate::target::texts::{Kind, Part, Texts, flag, one, word};
 use crate::target::{Init, Used};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The usage line of both.
 pub(super) const USAGE: &str = "ORIGIN COW P|PO|N CHUNK [FEATURES [FEATURE...]]";
+
+/// What the words of a line of either are.
+pub(super) fn roles_of(words: &[Text]) -> Vec<Role> {
+    let (origin, store) = (Role::Device(Use::Whole), Role::Device(Use::Own));
+    roles(words, &[origin, store, Role::Plain, Role::Sectors], &[])
+}
+
+/// The texts of both.
+pub(super) const TEXTS: Texts = Texts {
+    table: &[
+        one("origin", Kind::Device, "the device that it is a snapshot of"),
+        one("cow_device", Kind::Device, "the device that holds what differs"),
+        one("store", Kind::Text, "P persistent, PO persistent with overflow, N transient"),
+        one("chunk_bytes", Kind::Sectors, "the size of a chunk; 0 while the store is another table's"),
+        Part::Maybe(&[
+            Part::Count("features"),
+            Part::Within(
+                "features",
+                &[Part::Features(&[
+                    flag("discard_zeroes_cow", "a discard of a whole chunk frees it"),
+                    flag("discard_passdown_origin", "discards go to the origin too"),
+                ])],
+            ),
+        ]),
+    ],
+    status: &[Part::Either(&[
+        &[
+            Part::Ratio(
+                word("allocated_bytes", Kind::Sectors, "how much of the COW device is in use"),
+                word("total_bytes", Kind::Sectors, "how large it is"),
+            ),
+            one("metadata_bytes", Kind::Sectors, "how much of what is in use is the store's own"),
+        ],
+        &[Part::Rest("state", "in place of sizes: Invalid, Overflow, Merge failed or Unknown")],
+    ])],
+};
 
 /// Where the arguments are.
 const ORIGIN: usize = 0;

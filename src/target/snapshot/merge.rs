@@ -3,7 +3,7 @@
 //! To whoever reads it, it is the snapshot from the first instant. Chunks go from the end of the store's list: the copies to
 //! the origin, a flush of it, and then the list is shortened. Whatever is interrupted is done again from the list.
 
-use super::arguments::{Snapshot, USAGE};
+use super::arguments::{Snapshot, TEXTS, USAGE, roles_of};
 use super::layout;
 use super::member::{Member, bytes_of, head};
 use super::origin::Origin;
@@ -278,7 +278,9 @@ pub(in crate::target) static TARGET: TargetType = TargetType {
            returns when all is merged. It is done when the status shows as many sectors allocated as there are of \
            metadata. A merge that was interrupted goes on with what is left. Only one snapshot of an origin can be \
            merged at a time, and only a persistent one.",
+    roles: roles_of,
     example: "0 2097152 snapshot-merge /dev/sdb /dev/sdc P 16",
     rewords: false,
+    texts: TEXTS,
     init,
 };

@@ -2,7 +2,8 @@
 
 use super::origin::Origin;
 use crate::block::{BlockDevice, Pdev};
-use crate::dm::{Bytes, Errno, Fault, SECTOR_SIZE, Sectors, Text, Version};
+use crate::dm::{Bytes, Errno, Fault, Role, SECTOR_SIZE, Sectors, Text, Use, Version, roles};
+use crate::target::texts::{EMPTY, Kind, Texts, one};
 use crate::target::{Events, Init, Mapping, Operation, Target, TargetType, Used};
 use std::ops::Range;
 use std::sync::{Arc, Weak};
@@ -91,7 +92,9 @@ pub(in crate::target) static TARGET: TargetType = TargetType {
     usage: "ORIGIN",
     help: "ORIGIN with snapshots: before a part of it is written for the first time, each snapshot gets a copy. Once \
            there are snapshots, write to ORIGIN through this target alone. Discarding is refused, as in the kernel.",
+    roles: |words| roles(words, &[Role::Device(Use::Whole)], &[]),
     example: "0 2097152 snapshot-origin /dev/sdb",
     rewords: false,
+    texts: Texts { table: &[one("origin", Kind::Device, "the device that has snapshots")], status: EMPTY },
     init,
 };

@@ -1,6 +1,6 @@
 //! `snapshot`: the origin as it was, and what was written to the snapshot since.
 
-use super::arguments::{Snapshot, USAGE};
+use super::arguments::{Snapshot, TEXTS, USAGE, roles_of};
 use crate::block::{BlockDevice, Pdev};
 use crate::dm::{Bytes, Errno, Fault, SECTOR_SIZE, Sectors, Text, Version};
 use crate::target::{Init, Lent, Mapping, Operation, Target, TargetType, Used};
@@ -140,7 +140,9 @@ pub(in crate::target) static TARGET: TargetType = TargetType {
            runs that has the device: without a server that is one command. A snapshot that finds no room on COW is \
            Invalid from then on; with PO, if its own writes found none, it is Overflow and can be read. Features: \
            discard_zeroes_cow, discard_passdown_origin.",
+    roles: roles_of,
     example: "0 2097152 snapshot /dev/sdb /dev/sdc P 16",
     rewords: false,
+    texts: TEXTS,
     init,
 };
