@@ -62,6 +62,8 @@ pub(super) fn prefix(prune: Option<&OsString>) -> Result<Option<Text>, Failure> 
 type Done = Vec<(Text, Change)>;
 
 impl Run for Apply {
+    const CHANGES: bool = true;
+
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         self.udev.apply(ctx)?;
         let prune = prefix(self.prune.as_ref())?;

@@ -8,6 +8,7 @@ use super::failure::{Failure, located};
 use super::seen::shortened;
 use super::selector::Selector;
 use super::tree::speaks_utf8;
+use super::json::device::bytes;
 use super::{Run, table_source};
 use crate::dm::{
     Command, DeviceNumber, Flags, Line, ListedDevice, Request, Role, Sectors, Table, Text, Use,
@@ -189,14 +190,14 @@ impl Named {
                 "device": place.device.to_string(),
                 "uses": uses,
                 "of": of,
-                "start": place.from.0,
-                "length": place.length(line.length).map(|length| length.0),
+                "start_bytes": bytes(Some(place.from)),
+                "length_bytes": bytes(place.length(line.length)),
             })
         };
         let line = |line: &ExplainedLine| {
             json!({
-                "start": line.start.0,
-                "length": line.length.0,
+                "start_bytes": bytes(Some(line.start)),
+                "length_bytes": bytes(Some(line.length)),
                 "target": line.target.to_string(),
                 "summary": line.summary,
                 "devices": line.places.iter().map(|found| place(found, line)).collect::<Vec<_>>(),

@@ -80,12 +80,12 @@ fn the_json_document_has_the_same() {
     assert_eq!((&document["rdmsetup"], &document["command"]), (&1.into(), &"explain".into()));
     let line = &document["tables"][0]["lines"][0];
     assert_eq!(
-        (&line["start"], &line["length"], &line["target"]),
-        (&0.into(), &2048.into(), &"linear".into())
+        (&line["start_bytes"], &line["length_bytes"], &line["target"]),
+        (&0.into(), &(1 << 20).into(), &"linear".into())
     );
     let place = &line["devices"][0];
     assert_eq!(
-        (&place["device"], &place["start"], &place["length"]),
-        (&"disk.img".into(), &128.into(), &2048.into())
+        (&place["device"], &place["start_bytes"], &place["length_bytes"]),
+        (&"disk.img".into(), &(128 << 9).into(), &(1 << 20).into())
     );
 }

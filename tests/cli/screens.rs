@@ -51,6 +51,12 @@ const SCREENS: &[&str] = &[
     "create bad --table '0 8 linear disk.img 38x'",
     "explain data",
     "explain '0 2048 striped 2 8 disk.img 0 spare.img 8'",
+    "dump",
+    "dump --concise data",
+    "diff devices.toml",
+    "apply --dry-run devices.toml",
+    "apply devices.toml",
+    "apply devices.toml",
     "create again --table '0 100% linear disk.img 5000B'",
     "create --dry-run new --table '0 8 zero'",
     "crate new",
@@ -84,6 +90,7 @@ const WITHOUT: &[(&str, &str)] = &[
     ("udevcomplete", "udevd calls it, and there is nobody at a terminal"),
     ("udevcomplete_all", "it would end the waiting of others on this system"),
     ("udevflags", "udevd calls it"),
+    ("watch", "its plain lines begin with the time; tests/cli/watch.rs has it"),
 ];
 
 /// A command line taken apart.
@@ -109,6 +116,8 @@ fn screens(columns: u16) -> Vec<(&'static str, String)> {
     for (disk, bytes) in [("disk.img", 1 << 30), ("spare.img", 1 << 30), ("store.img", 1 << 24)] {
         sandbox.disk(disk, bytes);
     }
+    let file = "[[device]]\nname = \"blank\"\ntable = \"0 16 error\"\n\n[[device]]\nname = \"more\"\nuuid = \"UUID-1\"\ntable = \"0 8 zero\"\n";
+    std::fs::write(sandbox.path().join("devices.toml"), file).unwrap();
     let shown = |line: &&'static str| {
         let mut command = sandbox.command(&words(line));
         command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
