@@ -1,3 +1,5 @@
+//! A disk over a file: what it reads, drops, and says of its holes.
+
 use super::*;
 use std::fs;
 use tempfile::TempDir;
