@@ -136,7 +136,8 @@ fn a_line_of_a_trace_is_one_line_of_ascii() {
         let got = strace::reply_line(number, Ok(()), &buffer, false);
         for line in [sent, got] {
             assert!(line.is_ascii() && !line.contains(char::is_control), "{line}");
-            assert!(!line.contains("???"), "{line}");
+            // The mark of what cannot be decoded. Question marks alone may be of a random name.
+            assert!(!line.contains("??? /* "), "{line}");
         }
         Ok(())
     })
