@@ -168,7 +168,7 @@ impl Checked {
     }
 
     /// The faults on standard error.
-    pub(super) fn complain(&self, ctx: &Context) {
+    pub(super) fn complain(&self, ctx: &mut Context) {
         for found in &self.faults {
             let shown = match &found.place {
                 Some(place) => Some(located(&self.called, place)),

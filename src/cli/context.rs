@@ -365,11 +365,19 @@ impl Context {
         if let Some(document) = &mut self.json {
             document.told.extend(json::failure::error(failure, explained.as_ref()));
         }
-        failure.lines(self.classic, explained).iter().for_each(|line| self.complain(line));
+        failure.lines(self.classic, explained).iter().for_each(|line| self.show(line));
+    }
+
+    /// Tells of something that is wrong, of which there are only words.
+    pub(super) fn complain(&mut self, lines: &str) {
+        if let Some(document) = &mut self.json {
+            document.told.push(json::failure::of_lines(&[lines.to_owned()]));
+        }
+        self.show(lines);
     }
 
     /// Writes a failure's lines to standard error, in colours where somebody looks.
-    pub(super) fn complain(&self, lines: &str) {
+    fn show(&self, lines: &str) {
         let paint = if self.classic { Paint::Plain } else { screen::of_failures(self.color) };
         complain(&paint.failure(lines));
     }

@@ -54,7 +54,7 @@ impl Run for Diff {
             // It cannot be read, which a check tells.
             plan.check(ctx)?;
         }
-        plan.refuse()?;
+        plan.refuse(ctx)?;
         let places = Places::look(ctx)?;
         let mut differences = Vec::new();
         for step in plan.steps.iter().filter(|step| step.is_needed()) {

@@ -7,7 +7,6 @@ use super::create::mapped_major;
 use super::device_file::Wanted;
 use super::failure::Failure;
 use super::order::lower_first;
-use super::output::complain;
 use super::place::Places;
 use crate::dm::{
     Command, DeviceId, DeviceNumber, Errno, Flags, Line, Request, Sectors, StatusLine, Text, may_hold_key,
@@ -123,14 +122,14 @@ impl Plan {
     }
 
     /// Tells what of it no driver would do, and fails then.
-    pub(super) fn refuse(&self) -> Result<(), Failure> {
-        self.refusals.iter().for_each(|refusal| complain(&format!("rdmsetup: {refusal}")));
+    pub(super) fn refuse(&self, ctx: &mut Context) -> Result<(), Failure> {
+        self.refusals.iter().for_each(|refusal| ctx.complain(&format!("rdmsetup: {refusal}")));
         if self.refusals.is_empty() { Ok(()) } else { Err(Failure::Reported) }
     }
 
     /// The same, and looks at every table that is to be loaded, as `check` does; tells all that is wrong, and fails then.
     pub(super) fn check(&self, ctx: &mut Context) -> Result<(), Failure> {
-        let refused = self.refuse();
+        let refused = self.refuse(ctx);
         let mut planned = BTreeMap::new();
         let mut is_faulty = false;
         for Step { wanted, found, table, .. } in &self.steps {

@@ -55,10 +55,11 @@ pub(in crate::cli) fn error(failure: &Failure, explained: Option<&Reason>) -> Op
 }
 
 /// The object of a failure of which only its lines are known.
-pub(super) fn of_lines(lines: &[String]) -> Value {
+pub(in crate::cli) fn of_lines(lines: &[String]) -> Value {
     let all = lines.join("\n");
     let mut lines = all.lines().filter(|line| *line != "Couldn't process command line." && !line.is_empty());
-    let message = lines.next().unwrap_or_default().to_owned();
+    let message = lines.next().unwrap_or_default();
+    let message = message.strip_prefix("rdmsetup: ").unwrap_or(message).to_owned();
     let (hints, more): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with("  hint: "));
     let reason = more.join("\n");
     let reason = reason.strip_prefix("rdmsetup: ").unwrap_or(&reason).to_owned();
