@@ -1,5 +1,6 @@
 //! `dump`: devices as a file that `apply` takes.
 
+use super::Run;
 use super::context::Context;
 use super::device_file::Written;
 use super::device_toml;
@@ -7,7 +8,6 @@ use super::failure::Failure;
 use super::order::lower_first;
 use super::place::Places;
 use super::selector::{Selected, Selector};
-use super::Run;
 use crate::dm::{
     Command, DeviceNumber, Errno, Flags, Reply, ReplyBody, Request, StatusLine, Text, may_hold_key,
 };
@@ -36,7 +36,6 @@ pub(super) struct Dump {
     #[arg(long)]
     concise: bool,
 
-
     #[command(flatten)]
     selector: Selector,
 }
@@ -59,8 +58,14 @@ impl Run for Dump {
         let devices = in_order(devices);
         let keys = if self.showkeys { Keys::Shown } else { Keys::Hidden };
         if ctx.json.is_some() {
-            let told: Vec<Value> = devices.iter().map(|device| device.to_json(ctx, keys)).collect();
-            ctx.json.iter_mut().for_each(|document| document.list("devices").extend(told.iter().cloned()));
+            ctx.tell_list("devices");
+            for device in &devices {
+                // Moved and not copied: the document, which may have keys, is wiped.
+                let told = device.to_json(ctx, keys);
+                if let Some(document) = &mut ctx.json {
+                    document.push("devices", told);
+                }
+            }
             return looked;
         }
         for (at, device) in devices.iter().enumerate() {

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 pub(super) struct Places {
     is_mapper: bool,
     names: BTreeMap<Text, DeviceNumber>,
+    numbers: BTreeMap<DeviceNumber, Text>,
     /// The directory of nodes, a slash behind it.
     directory: Vec<u8>,
 }
@@ -33,18 +34,20 @@ impl Places {
         let is_mapper = ctx.client()?.is_mapper();
         let mut directory = ctx.node_directory()?.as_os_str().as_bytes().to_vec();
         directory.push(b'/');
-        let names = listed.devices().iter().map(|device| (device.name.clone(), device.dev)).collect();
-        Ok(Self { is_mapper, names, directory })
+        let devices = listed.devices();
+        let names = devices.iter().map(|device| (device.name.clone(), device.dev)).collect();
+        let numbers = devices.iter().map(|device| (device.dev, device.name.clone())).collect();
+        Ok(Self { is_mapper, names, numbers, directory })
     }
 
     /// The numbers of the devices that there are.
     pub(super) fn mapped(&self) -> impl Iterator<Item = DeviceNumber> {
-        self.names.values().copied()
+        self.numbers.keys().copied()
     }
 
     /// The device of that number.
     pub(super) fn name(&self, dev: DeviceNumber) -> Option<&Text> {
-        self.names.iter().find(|(_, number)| **number == dev).map(|(name, _)| name)
+        self.numbers.get(&dev)
     }
 
     /// The name of the mapped device that a word would mean, if there were one of that name: behind the directory of nodes, and
