@@ -1,5 +1,6 @@
 //! `apply`: the devices of a file made so.
 
+use super::Run;
 use super::context::Context;
 use super::device_file;
 use super::failure::Failure;
@@ -8,7 +9,6 @@ use super::plan::{Plan, Step};
 use super::rehearsal::DryRun;
 use super::swap::{Change, Trouble, carry_out};
 use super::udev_options::UdevArgs;
-use super::Run;
 use crate::backend::Interrupts;
 use crate::dm::{Command, DeviceId, Request, Text};
 use clap::Args;

@@ -88,13 +88,19 @@ impl Check {
             (None, Some(file)) => file.display().to_string(),
             (None, None) => "standard input".to_owned(),
         };
-        look(ctx, called, &Asked { device: None, text: &text, read_only: self.readonly, planned: &BTreeMap::new() })
+        look(
+            ctx,
+            called,
+            &Asked { device: None, text: &text, read_only: self.readonly, planned: &BTreeMap::new() },
+        )
     }
 
     /// The devices of --concise, each with those before it to build on.
     fn devices(&self, ctx: &mut Context) -> Result<Vec<Checked>, Failure> {
         if self.table.is_some() {
-            return Err(Failure::Ours("check: --concise takes the devices as its argument, and no --table".into()));
+            return Err(Failure::Ours(
+                "check: --concise takes the devices as its argument, and no --table".into(),
+            ));
         }
         let word = self.file.as_deref().filter(|file| *file != "-");
         let text = table_source::word_or_input(word)?;
@@ -108,7 +114,8 @@ impl Check {
                 continue;
             }
             let text = Zeroizing::new(table);
-            let asked = Asked { device: Some(&name), text: &text, read_only: self.readonly, planned: &planned };
+            let asked =
+                Asked { device: Some(&name), text: &text, read_only: self.readonly, planned: &planned };
             let found = look(ctx, called, &asked)?;
             planned.insert(name, found.size);
             checked.push(found);
@@ -135,8 +142,11 @@ pub(super) fn look(ctx: &mut Context, called: String, asked: &Asked<'_>) -> Resu
     let Asked { read_only, planned, .. } = *asked;
     let draft = Draft { device: &name, lines: &table.lines, read_only, planned };
     let size = draft.size();
-    let syntax =
-        table.faults.iter().map(|error| Found { errno: Errno::EINVAL, fault: None, place: Some(error.clone()) });
+    let syntax = table.faults.iter().map(|error| Found {
+        errno: Errno::EINVAL,
+        fault: None,
+        place: Some(error.clone()),
+    });
     let mut faults: Vec<Found> = syntax.collect();
     // Where no line can be read there is nothing to ask.
     if faults.is_empty() || table.lines.iter().any(Option::is_some) {
@@ -161,8 +171,15 @@ impl Checked {
     fn show(&self, ctx: &mut Context) {
         if self.faults.is_empty() {
             let plural = if self.lines == 1 { "" } else { "s" };
-            let verdict = ctx.screen().map_or_else(|| "no fault".to_owned(), |screen| screen.paint.on(Ink::Good, "no fault"));
-            ctx.out.print(format!("{}: {} line{plural}, {}, {verdict}\n", self.called, self.lines, self.size.counted()));
+            let verdict = ctx
+                .screen()
+                .map_or_else(|| "no fault".to_owned(), |screen| screen.paint.on(Ink::Good, "no fault"));
+            ctx.out.print(format!(
+                "{}: {} line{plural}, {}, {verdict}\n",
+                self.called,
+                self.lines,
+                self.size.counted()
+            ));
         }
         self.complain(ctx);
     }

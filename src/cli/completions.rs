@@ -1,9 +1,9 @@
 //! `completions`: a shell's script, and what the script asks when TAB is pressed.
 
+use super::Run;
 use super::candidates::{self, Offer};
 use super::context::Context;
 use super::failure::Failure;
-use super::Run;
 use clap::Args;
 use std::ffi::OsString;
 use std::sync::mpsc::channel;

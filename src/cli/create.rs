@@ -184,7 +184,11 @@ impl Create {
                 "quote them: their blanks and semicolons are the shell's else",
             ));
         }
-        if self.table.is_some() || self.notable || self.inactive || self.selector.minor.is_some() || self.selector.uuid.is_some()
+        if self.table.is_some()
+            || self.notable
+            || self.inactive
+            || self.selector.minor.is_some()
+            || self.selector.uuid.is_some()
         {
             let line = "--concise is incompatible with --[no]table, --minor, --uuid and --inactive.";
             return Err(Failure::because(
@@ -229,8 +233,7 @@ impl Create {
             Some(minor) => Some(DeviceNumber::new(mapped_major(ctx)?, minor)),
             None => None,
         };
-        let refused =
-            |error: TableSyntaxError| Failure::Table(String::new(), entry.name.clone(), error);
+        let refused = |error: TableSyntaxError| Failure::Table(String::new(), entry.name.clone(), error);
         let source = ctx.source_table(&entry.table, planned).map_err(refused)?;
         let readonly = entry.readonly || self.readonly && heeds_readonly;
         Ok(Plan { device: DeviceId { name, uuid, dev }, source, readonly })
@@ -284,12 +287,14 @@ fn load_and_resume(
 ) -> Result<Reply, Failure> {
     let by_number = DeviceId { dev, ..DeviceId::default() };
     let load = Request::new(by_number, Command::TableLoad(source.table.clone()));
-    ctx.perform(load.with_flags(Flags::READONLY.when(flags.contains(Flags::READONLY)))).map_err(|failure| {
-        let Failure::Call(mut error) = failure else { return failure };
-        // Loaded by number, shown with the name too.
-        error.device.name.clone_from(&device.name);
-        Failure::Load(error, device.name.clone(), source)
-    })?;
+    ctx.perform(load.with_flags(Flags::READONLY.when(flags.contains(Flags::READONLY)))).map_err(
+        |failure| {
+            let Failure::Call(mut error) = failure else { return failure };
+            // Loaded by number, shown with the name too.
+            error.device.name.clone_from(&device.name);
+            Failure::Load(error, device.name.clone(), source)
+        },
+    )?;
     let resumed = match device.dev {
         Some(_) => DeviceId { dev: device.dev, ..DeviceId::default() },
         None => DeviceId { name: device.name.clone(), uuid: Text::new(), dev: None },

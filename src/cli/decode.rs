@@ -65,7 +65,11 @@ impl FromStr for Ioctl {
 
 impl fmt::Display for NoIoctl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\" is not an ioctl of device-mapper: 0xc138fd00 to 0xfd12, or DM_VERSION and so on", self.0)
+        write!(
+            f,
+            "\"{}\" is not an ioctl of device-mapper: 0xc138fd00 to 0xfd12, or DM_VERSION and so on",
+            self.0
+        )
     }
 }
 
@@ -74,15 +78,16 @@ impl std::error::Error for NoIoctl {}
 impl Run for Decode {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         let file = self.file.filter(|file| file != "-");
-        let shown =
-            file.as_ref().map_or_else(|| "standard input".to_owned(), |file| format!("\"{}\"", file.display()));
+        let shown = file
+            .as_ref()
+            .map_or_else(|| "standard input".to_owned(), |file| format!("\"{}\"", file.display()));
         let open = || match &file {
             Some(file) => File::open(file),
             None => data_in(),
         };
-        let bytes = open().and_then(read).map_err(|error| {
-            Failure::Ours(format!("cannot read {shown}: {}", Errno::from_io(&error)))
-        })?;
+        let bytes = open()
+            .and_then(read)
+            .map_err(|error| Failure::Ours(format!("cannot read {shown}: {}", Errno::from_io(&error))))?;
         let side = if self.reply { Side::Reply } else { Side::Request };
         let explained = explain(&bytes, self.ioctl.map(|ioctl| ioctl.0), side)
             .map_err(|fault| Failure::Ours(format!("{shown}: {fault}")))?;
@@ -105,9 +110,12 @@ fn read(file: File) -> io::Result<Vec<u8>> {
 }
 
 fn text(explained: &Explanation) -> String {
-    let place = |field: &Field| field.at.as_ref().map_or_else(String::new, |at| format!("{}-{}", at.start, at.end - 1));
+    let place = |field: &Field| {
+        field.at.as_ref().map_or_else(String::new, |at| format!("{}-{}", at.start, at.end - 1))
+    };
     let width = |length: fn(&Field) -> usize| explained.fields.iter().map(length).max().unwrap_or(0);
-    let (paths, places) = (width(|field| field.path.chars().count()), explained.fields.iter().map(|field| place(field).len()));
+    let (paths, places) =
+        (width(|field| field.path.chars().count()), explained.fields.iter().map(|field| place(field).len()));
     let places = places.max().unwrap_or(0);
     let values = width(|field| field.value.chars().count()).min(VALUE_WIDTH);
     let mut out = format!("{}\n", explained.what);

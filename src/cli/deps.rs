@@ -1,11 +1,11 @@
 //! `deps`: the block devices under a device.
 
-use super::{Run, json};
 use super::block_name::{self, NameKind};
 use super::context::Context;
 use super::failure::Failure;
 use super::seen;
 use super::selector::{Selected, Selector};
+use super::{Run, json};
 use crate::dm::{Command, Flags, ListedDevice, Request};
 use crate::render::screen::{self, Screen};
 use crate::render::{self, DeviceName};
@@ -48,8 +48,7 @@ impl Run for Deps {
         if let Some(screen) = ctx.screen() {
             return self.draw(ctx, screen, kind);
         }
-        self.selector
-            .each_or_all(ctx, &self.names, |ctx, device| self.show(ctx, device, kind, &mapped))
+        self.selector.each_or_all(ctx, &self.names, |ctx, device| self.show(ctx, device, kind, &mapped))
     }
 }
 
@@ -61,12 +60,14 @@ impl Deps {
         let is_any = self.options.is_none();
         let mut rows = Vec::new();
         let outcome = self.selector.each_or_all(ctx, &self.names, |ctx, device| {
-            let reply = ctx.perform(Request::new(device.id.clone(), Command::TableDeps).with_flags(self.flags()))?;
+            let reply =
+                ctx.perform(Request::new(device.id.clone(), Command::TableDeps).with_flags(self.flags()))?;
             let paths = if is_any { seen::disks(ctx, &reply.device)? } else { Vec::new() };
             let mut below = Vec::new();
             for dev in reply.deps() {
                 let path = paths.iter().find(|(disk, _)| disk == dev).map(|(_, path)| path.clone());
-                let called = || block_name::called(ctx, if is_any { NameKind::Mapped } else { kind }, *dev, &mapped);
+                let called =
+                    || block_name::called(ctx, if is_any { NameKind::Mapped } else { kind }, *dev, &mapped);
                 below.push(match path.map_or_else(called, DeviceName::Name) {
                     DeviceName::Number(dev) => dev.to_string(),
                     DeviceName::Name(name) => format!("{dev} {name}"),
@@ -85,8 +86,15 @@ impl Deps {
         Flags::SKIP_BDGET.when(self.noopencount) | Flags::QUERY_INACTIVE_TABLE.when(self.inactive)
     }
 
-    fn show(&self, ctx: &mut Context, device: &Selected, kind: NameKind, mapped: &[ListedDevice]) -> Result<(), Failure> {
-        let reply = ctx.perform(Request::new(device.id.clone(), Command::TableDeps).with_flags(self.flags()))?;
+    fn show(
+        &self,
+        ctx: &mut Context,
+        device: &Selected,
+        kind: NameKind,
+        mapped: &[ListedDevice],
+    ) -> Result<(), Failure> {
+        let reply =
+            ctx.perform(Request::new(device.id.clone(), Command::TableDeps).with_flags(self.flags()))?;
         if ctx.json.is_some() {
             json::told::deps(ctx, &reply);
             return Ok(());
@@ -96,7 +104,8 @@ impl Deps {
             ctx.out.print(&*device.label);
             ctx.out.print(": ");
         }
-        let names: Vec<_> = reply.deps().iter().map(|dev| block_name::called(ctx, kind, *dev, mapped)).collect();
+        let names: Vec<_> =
+            reply.deps().iter().map(|dev| block_name::called(ctx, kind, *dev, mapped)).collect();
         ctx.out.print(render::dependencies(&names));
         if device.several && ctx.verbose > 0 {
             ctx.out.print("\n");

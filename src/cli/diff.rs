@@ -1,12 +1,12 @@
 //! `diff`: the devices of a file compared with what is there.
 
+use super::Run;
 use super::apply::prefix;
 use super::context::Context;
 use super::device_file;
 use super::failure::Failure;
 use super::place::Places;
 use super::plan::{Plan, Step, is_same};
-use super::Run;
 use crate::dm::{Flags, Line, StatusLine, Text};
 use crate::render::{self, Keys};
 use clap::Args;
@@ -34,7 +34,6 @@ pub(super) struct Diff {
     /// Show devices that the file does not have and whose uuid begins so, which apply --prune removes
     #[arg(long, value_name = "PREFIX")]
     prune: Option<OsString>,
-
 }
 
 /// A device that differs.

@@ -5,14 +5,12 @@ use super::concise::{Entries, Entry};
 use super::context::Context;
 use super::create::unreadable;
 use super::failure::{Failure, located};
+use super::json::device::bytes;
 use super::seen::shortened;
 use super::selector::Selector;
 use super::tree::speaks_utf8;
-use super::json::device::bytes;
 use super::{Run, table_source};
-use crate::dm::{
-    Command, DeviceNumber, Flags, Line, ListedDevice, Request, Role, Sectors, Table, Text, Use,
-};
+use crate::dm::{Command, DeviceNumber, Flags, Line, ListedDevice, Request, Role, Sectors, Table, Text, Use};
 use crate::render::screen::Paint;
 use crate::render::{ConciseForm, DeviceName, ExplainedLine, Place, explain};
 use crate::target;
@@ -156,7 +154,11 @@ fn explained_line(ctx: &mut Context, line: &Line, mapped: &[ListedDevice]) -> Ex
         let Role::Device(uses) = *role else { continue };
         let offset = words.get(index + 1).filter(|_| roles.get(index + 1) == Some(&Role::Offset));
         let from = offset.and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
-        places.push(Place { device: named(ctx, &words[index], mapped), from: Sectors(from.unwrap_or(0)), uses });
+        places.push(Place {
+            device: named(ctx, &words[index], mapped),
+            from: Sectors(from.unwrap_or(0)),
+            uses,
+        });
     }
     let summary = known.and_then(|known| known.help.split_inclusive(". ").next()).unwrap_or_default();
     ExplainedLine {

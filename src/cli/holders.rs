@@ -49,7 +49,8 @@ impl Run for Holders {
         if let Some(document) = &mut ctx.json {
             document.list("devices").extend(devices.iter().map(Held::to_json));
         } else if let Some(screen) = ctx.screen().filter(|_| !devices.is_empty()) {
-            let rows: Vec<_> = devices.iter().map(|held| (held.name.clone(), held.open_count, held.by())).collect();
+            let rows: Vec<_> =
+                devices.iter().map(|held| (held.name.clone(), held.open_count, held.by())).collect();
             ctx.out.print(screen::holders(screen, &rows));
         } else {
             devices.iter().for_each(|held| ctx.out.print(held.lines()));
@@ -119,11 +120,15 @@ fn above(ctx: &mut Context, dev: DeviceNumber) -> Result<Vec<(Text, usize)>, Fai
 
 impl Held {
     fn lines(&self) -> String {
-        let mut lines = vec![format!("{}: {}", self.name, match self.open_count {
-            0 => "nobody".to_owned(),
-            1 => "open once".to_owned(),
-            count => format!("open {count} times"),
-        })];
+        let mut lines = vec![format!(
+            "{}: {}",
+            self.name,
+            match self.open_count {
+                0 => "nobody".to_owned(),
+                1 => "open once".to_owned(),
+                count => format!("open {count} times"),
+            }
+        )];
         lines.extend(self.by().iter().map(|by| format!("  {by}")));
         lines.join("\n") + "\n"
     }
@@ -150,7 +155,9 @@ impl Held {
                 json!({ "kind": "mount", "path": place.to_string(), "process": seen_by.as_ref().map(process) })
             }
             Holder::Swap => json!({ "kind": "swap" }),
-            Holder::Process(who, count) => json!({ "kind": "process", "process": process(who), "descriptors": count }),
+            Holder::Process(who, count) => {
+                json!({ "kind": "process", "process": process(who), "descriptors": count })
+            }
             Holder::User(user, name, times) => {
                 let (process, uid, address) = match &user.peer {
                     Peer::Process { pid, uid } => {

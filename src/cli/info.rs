@@ -1,6 +1,5 @@
 //! `info`: the state of devices, in a block for each or in columns.
 
-use super::{Run, json};
 use super::context::Context;
 use super::failure::Failure;
 use super::report::{Fields, ReportOptions};
@@ -8,6 +7,7 @@ use super::report_fields::CATALOGUE;
 use super::report_row::Rows;
 use super::seen;
 use super::selector::{Selected, Selector};
+use super::{Run, json};
 use crate::dm::{Command, DeviceId, Flags, Reply, Request};
 use crate::render::report::Groups;
 use crate::render::screen::{self, Screen};
@@ -64,12 +64,19 @@ impl Run for Info {
 
 impl Info {
     fn ask(&self, ctx: &mut Context, device: &Selected) -> Result<Reply, Failure> {
-        let flags = Flags::SKIP_BDGET.when(self.noopencount) | Flags::QUERY_INACTIVE_TABLE.when(self.inactive);
+        let flags =
+            Flags::SKIP_BDGET.when(self.noopencount) | Flags::QUERY_INACTIVE_TABLE.when(self.inactive);
         ctx.perform_if_exists(Request::new(device.id.clone(), Command::DevStatus).with_flags(flags))
     }
 
     /// The block for a screen, which tells of the table too.
-    fn show(&self, ctx: &mut Context, screen: Screen, reply: &Reply, is_first: &mut bool) -> Result<(), Failure> {
+    fn show(
+        &self,
+        ctx: &mut Context,
+        screen: Screen,
+        reply: &Reply,
+        is_first: &mut bool,
+    ) -> Result<(), Failure> {
         let id = DeviceId::by_name(reply.device.name.clone());
         let table = seen::status(ctx, id, Flags::QUERY_INACTIVE_TABLE.when(self.inactive))?;
         let names = (&ctx.shown_name(&reply.device.name), &ctx.shown_name(&reply.device.uuid));

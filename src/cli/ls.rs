@@ -1,12 +1,12 @@
 //! `ls`: the devices.
 
-use super::{Run, json};
 use super::block_name::{self, NameKind};
 use super::context::Context;
 use super::failure::Failure;
-use super::selector::{self, Selected};
 use super::seen::{self, Asked};
+use super::selector::{self, Selected};
 use super::tree;
+use super::{Run, json};
 use crate::dm::{Command, DeviceId, Flags, ListedDevice, Reply, ReplyBody, Request, Text};
 use crate::render;
 use clap::Args;
@@ -93,12 +93,18 @@ impl Run for Ls {
 impl Ls {
     /// Whether a device with those lines is to be listed.
     fn wants(&self, reply: &Reply) -> bool {
-        let is_of = |target: &OsString| reply.lines().iter().any(|line| line.target.as_bytes() == target.as_bytes());
+        let is_of =
+            |target: &OsString| reply.lines().iter().any(|line| line.target.as_bytes() == target.as_bytes());
         self.target.as_ref().is_none_or(is_of)
     }
 
     /// Lists the device, or runs the command for it, if it has such a line.
-    fn visit(&self, ctx: &mut Context, device: &Selected, command: Option<&[OsString]>) -> Result<(), Failure> {
+    fn visit(
+        &self,
+        ctx: &mut Context,
+        device: &Selected,
+        command: Option<&[OsString]>,
+    ) -> Result<(), Failure> {
         let flags = Flags::NOFLUSH.when(self.noflush) | Flags::QUERY_INACTIVE_TABLE.when(self.inactive);
         let request = Request::new(device.id.clone(), Command::TableStatus).with_flags(flags);
         let reply = ctx.perform_if_exists(request)?;
@@ -107,7 +113,15 @@ impl Ls {
         }
         if ctx.json.is_some() {
             let DeviceId { name, dev, .. } = reply.device;
-            json::told::listed(ctx, &[ListedDevice { name, dev: dev.unwrap_or_default(), event_nr: Some(reply.event_nr), uuid: None }]);
+            json::told::listed(
+                ctx,
+                &[ListedDevice {
+                    name,
+                    dev: dev.unwrap_or_default(),
+                    event_nr: Some(reply.event_nr),
+                    uuid: None,
+                }],
+            );
             return Ok(());
         }
         if command.is_none() || ctx.verbose > 0 {

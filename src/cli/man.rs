@@ -51,7 +51,9 @@ impl Run for Man {
 /// Every page: its file's name, and its text.
 fn pages() -> Vec<(String, Vec<u8>)> {
     let mut pages = vec![("rdmsetup.8".to_owned(), program())];
-    pages.extend(SUBCOMMANDS.iter().map(|command| (format!("rdmsetup-{}.8", command.name), subcommand(command))));
+    pages.extend(
+        SUBCOMMANDS.iter().map(|command| (format!("rdmsetup-{}.8", command.name), subcommand(command))),
+    );
     pages.extend(TARGETS.iter().map(|target| (format!("rdmsetup-{}.7", target.name), target_type(target))));
     pages.push((documents::NAME.to_owned(), documents::page()));
     pages
@@ -130,7 +132,10 @@ fn sections() -> Roff {
     );
     section(
         "EXIT STATUS",
-        &[("0", "All was done."), ("1", "Something was not; the reason is on standard error, and Command failed. ends it.")],
+        &[
+            ("0", "All was done."),
+            ("1", "Something was not; the reason is on standard error, and Command failed. ends it."),
+        ],
     );
     roff.control("SH", ["SEE ALSO"]);
     let pages = [
@@ -147,8 +152,10 @@ fn sections() -> Roff {
 /// The page of a command.
 fn subcommand(subcommand: &Subcommand) -> Vec<u8> {
     let name = format!("rdmsetup-{}", subcommand.name);
-    let command = definition(subcommand).display_name(name.clone()).bin_name(format!("rdmsetup {}", subcommand.name));
-    let page = Page::new(command).title(name.to_uppercase()).section("8").date(DATE).source(SOURCE).manual(MANUAL);
+    let command =
+        definition(subcommand).display_name(name.clone()).bin_name(format!("rdmsetup {}", subcommand.name));
+    let page =
+        Page::new(command).title(name.to_uppercase()).section("8").date(DATE).source(SOURCE).manual(MANUAL);
     let mut text = Vec::new();
     let _ = page.render(&mut text);
     text

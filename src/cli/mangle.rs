@@ -5,11 +5,11 @@
 //! one that is in that form already, and what comes back from a driver is shown decoded. libdevmapper refuses to
 //! work at all while some device has an odd name in the raw; here such a name is shown as it is.
 
-use super::{Run, json};
 use super::context::Context;
 use super::failure::Failure;
 use super::selector::{Selected, Selector};
 use super::udev_options::UdevArgs;
+use super::{Run, json};
 use crate::dm::{Command, DeviceId, Errno, Request, Text, limits};
 use clap::Args;
 use serde_json::json;
@@ -92,11 +92,14 @@ fn mangle(ctx: &mut Context, device: &Selected, wanted: Mangling) -> Result<(), 
         )));
     }
     if let Some(document) = &mut ctx.json {
-        document.push("names", json!({
-            "name": name.to_string(),
-            "uuid": json::text_or_null(&uuid),
-            "new_name": (new_name != name).then(|| new_name.to_string()),
-        }));
+        document.push(
+            "names",
+            json!({
+                "name": name.to_string(),
+                "uuid": json::text_or_null(&uuid),
+                "new_name": (new_name != name).then(|| new_name.to_string()),
+            }),
+        );
     }
     let mut line = name.as_bytes().to_vec();
     line.extend_from_slice(b": ");

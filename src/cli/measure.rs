@@ -19,7 +19,9 @@ pub(super) struct Measure {
 impl Run for Measure {
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         if ctx.client()?.is_mapper() {
-            return Err(Failure::Ours("measure: IMA is the kernel's, and the mapper in userspace has none".into()));
+            return Err(Failure::Ours(
+                "measure: IMA is the kernel's, and the mapper in userspace has none".into(),
+            ));
         }
         ctx.tell_list("devices");
         let flags = self.which.flags() | Flags::IMA_MEASUREMENT;

@@ -28,7 +28,11 @@ impl Run for Message {
         let word = words.next().unwrap_or_default();
         let sector = sector(word).ok_or_else(|| {
             let why = format!("\"{}\" is not a sector of the device", word.display());
-            Failure::because("Invalid sector.", why, "0 is the first one, and right for a device of one target")
+            Failure::because(
+                "Invalid sector.",
+                why,
+                "0 is the first one, and right for a device of one target",
+            )
         })?;
         let words: Vec<&[u8]> = words.map(OsStr::as_bytes).collect();
         if words.is_empty() {

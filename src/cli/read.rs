@@ -53,7 +53,9 @@ impl Run for Read {
             let piece = part.with(ctx, |volume| Ok(get(volume, &mut buffer, start..end, &mut stored)))?;
             let (written, length) = match piece {
                 Piece::Hole(length) => (sink.skip(length), length),
-                Piece::Data(length) | Piece::Broken(length, ..) => (sink.write(&buffer[..length]), length as u64),
+                Piece::Data(length) | Piece::Broken(length, ..) => {
+                    (sink.write(&buffer[..length]), length as u64)
+                }
             };
             written.map_err(not_written)?;
             if let Piece::Broken(_, sector, errno) = piece {
@@ -127,7 +129,8 @@ impl Sink {
             (Ok(metadata), Ok(position)) => metadata.is_file() && position >= metadata.len(),
             _ => false,
         };
-        let keeps = metadata.is_ok_and(|metadata| metadata.is_file() || metadata.file_type().is_block_device());
+        let keeps =
+            metadata.is_ok_and(|metadata| metadata.is_file() || metadata.file_type().is_block_device());
         Self { file, sparse: at_end && !appends, keeps, pending: false }
     }
 

@@ -1,10 +1,10 @@
 //! `remove_all`: every device that nobody holds open gone.
 
-use super::{Run, json};
 use super::context::Context;
 use super::failure::Failure;
 use super::udev_options::UdevArgs;
 use super::wipe_table;
+use super::{Run, json};
 use crate::dm::{Command, DeviceId, Flags, Request};
 use clap::Args;
 

@@ -65,9 +65,9 @@ fn new_name(ctx: &Context, new: &OsStr) -> Result<Text, Failure> {
         let why = "the new name is empty";
         return Err(Failure::because("Non empty new name is required.", why, "rdmsetup rename DEVICE NEW"));
     }
-    ctx.mangling.mangle(&raw, "new name", limits::NAME_LEN).map_err(|error| {
-        Failure::classic(format!("{error}\nFailed to mangle new device name \"{raw}\""))
-    })
+    ctx.mangling
+        .mangle(&raw, "new name", limits::NAME_LEN)
+        .map_err(|error| Failure::classic(format!("{error}\nFailed to mangle new device name \"{raw}\"")))
 }
 
 fn new_uuid(ctx: &Context, new: &OsStr) -> Result<Text, Failure> {
@@ -76,7 +76,7 @@ fn new_uuid(ctx: &Context, new: &OsStr) -> Result<Text, Failure> {
         let why = format!("it has {} bytes, and {} are the most", raw.len(), limits::UUID_LEN - 1);
         return Err(Failure::Explained(format!("Uuid \"{raw}\" too long"), why));
     }
-    ctx.mangling.mangle(&raw, "new UUID", limits::UUID_LEN).map_err(|error| {
-        Failure::classic(format!("{error}\nFailed to mangle new device uuid \"{raw}\""))
-    })
+    ctx.mangling
+        .mangle(&raw, "new UUID", limits::UUID_LEN)
+        .map_err(|error| Failure::classic(format!("{error}\nFailed to mangle new device uuid \"{raw}\"")))
 }

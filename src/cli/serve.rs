@@ -39,7 +39,8 @@ struct HandedOver {
 }
 
 impl Run for Serve {
-    const NO_DOCUMENT: Option<&'static str> = Some("it says that it is ready by sd_notify, and by a line for people");
+    const NO_DOCUMENT: Option<&'static str> =
+        Some("it says that it is ready by sd_notify, and by a line for people");
 
     fn run(self, ctx: &mut Context) -> Result<(), Failure> {
         let state = ctx.mapper_state()?;

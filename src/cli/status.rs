@@ -1,11 +1,11 @@
 //! `status`: what the targets of a device tell of themselves; and the lines of a table, which look the same.
 
-use super::json::device::Texts;
-use super::{Run, json};
 use super::context::Context;
 use super::failure::Failure;
+use super::json::device::Texts;
 use super::seen::shortened;
 use super::selector::{Selected, Selector};
+use super::{Run, json};
 use crate::dm::{Command, Flags, Reply, Request, StatusLine};
 use crate::render::screen::{self, Screen, SeenLine, Shows};
 use crate::render::{self, Keys};
@@ -57,7 +57,8 @@ impl Run for Status {
         }
         let Which { names, selector, .. } = &self.which;
         selector.each_or_all(ctx, names, |ctx, device| {
-            let request = Request::new(device.id.clone(), Command::TableStatus).with_flags(self.which.flags());
+            let request =
+                Request::new(device.id.clone(), Command::TableStatus).with_flags(self.which.flags());
             let reply = ctx.perform_if_exists(request)?;
             if ctx.json.is_some() {
                 self.which.tell(ctx, &reply, Keys::Shown, Texts::Status);
@@ -88,7 +89,13 @@ impl Which {
     }
 
     /// Draws the lines of all the devices.
-    pub(super) fn show(&self, ctx: &mut Context, screen: Screen, flags: Flags, shows: Shows) -> Result<(), Failure> {
+    pub(super) fn show(
+        &self,
+        ctx: &mut Context,
+        screen: Screen,
+        flags: Flags,
+        shows: Shows,
+    ) -> Result<(), Failure> {
         let mut seen = Vec::new();
         let outcome = self.selector.each_or_all(ctx, &self.names, |ctx, device| {
             let request = Request::new(device.id.clone(), Command::TableStatus).with_flags(flags);

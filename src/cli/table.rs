@@ -1,9 +1,9 @@
 //! `table`: the tables of devices.
 
 use super::Run;
-use super::json::device::Texts;
 use super::context::Context;
 use super::failure::Failure;
+use super::json::device::Texts;
 use super::order::lower_first;
 use super::selector::Selected;
 use super::status::Which;
@@ -50,7 +50,8 @@ impl Run for Table {
         }
         let Which { names, selector, .. } = &self.which;
         selector.each_or_all(ctx, names, |ctx, device| {
-            let reply = ctx.perform(Request::new(device.id.clone(), Command::TableStatus).with_flags(flags))?;
+            let reply =
+                ctx.perform(Request::new(device.id.clone(), Command::TableStatus).with_flags(flags))?;
             if ctx.json.is_some() {
                 self.which.tell(ctx, &reply, keys, Texts::Table);
                 return Ok(());

@@ -1,9 +1,9 @@
 //! `target-version`: the version of one target type.
 
-use super::{Run, json};
 use super::context::Context;
 use super::failure::Failure;
 use super::selector::new_name;
+use super::{Run, json};
 use crate::dm::{Command, DeviceId, Request};
 use crate::render;
 use clap::Args;

@@ -1,8 +1,8 @@
 //! `targets`: the target types that the driver has.
 
-use super::{Run, json};
 use super::context::Context;
 use super::failure::Failure;
+use super::{Run, json};
 use crate::dm::{Command, Request, TargetVersion};
 use crate::render::{self, screen};
 use crate::target;
@@ -18,7 +18,8 @@ impl Run for Targets {
         json::told::versions(ctx, &reply);
         if let Some(screen) = ctx.screen() {
             let usage = |target: &TargetVersion| target::find(&target.name).map(|known| known.usage);
-            let rows: Vec<_> = reply.versions().iter().map(|target| (target.clone(), usage(target))).collect();
+            let rows: Vec<_> =
+                reply.versions().iter().map(|target| (target.clone(), usage(target))).collect();
             ctx.out.print(screen::targets(screen, &rows));
             return Ok(());
         }

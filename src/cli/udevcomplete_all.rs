@@ -31,7 +31,9 @@ impl Run for UdevcompleteAll {
         let age = self.age.as_deref().map(|age| minutes(age).ok_or_else(unreadable)).transpose()?;
         let age = age.unwrap_or(0);
         if !self.yes && ctx.json.is_some() {
-            return Err(Failure::Ours("udevcomplete_all: --json leaves no place for a question\n  hint: add --yes".into()));
+            return Err(Failure::Ours(
+                "udevcomplete_all: --json leaves no place for a question\n  hint: add --yes".into(),
+            ));
         }
         if !self.yes && !is_wanted(ctx, age) {
             ctx.out.print(format!("Semaphores with {KEYS} NOT destroyed.\n"));

@@ -20,13 +20,16 @@ impl Run for Udevcookies {
             let [operated, changed] =
                 [operated, changed].map(|time| local_time(time).unwrap_or_else(|| "unknown".into()));
             if let Some(document) = &mut ctx.json {
-                document.push("cookies", json!({
-                    "cookie": format!("0x{:x}", cookie.key()),
-                    "semaphore": id,
-                    "value": value,
-                    "operated": operated,
-                    "changed": changed,
-                }));
+                document.push(
+                    "cookies",
+                    json!({
+                        "cookie": format!("0x{:x}", cookie.key()),
+                        "semaphore": id,
+                        "value": value,
+                        "operated": operated,
+                        "changed": changed,
+                    }),
+                );
             }
             ctx.out.print(format!("0x{:<10x} {id:<10} {value:<10} {operated}  {changed}\n", cookie.key()));
         }

@@ -1,9 +1,9 @@
 //! `wait`: until something happens to a device.
 
-use super::{Run, json};
 use super::context::Context;
 use super::failure::Failure;
-use super::selector::{Selector, number, no_device};
+use super::selector::{Selector, no_device, number};
+use super::{Run, json};
 use crate::dm::{Command, Flags, Request};
 use clap::Args;
 use std::ffi::OsString;

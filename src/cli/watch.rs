@@ -1,9 +1,9 @@
 //! `watch`: what happens to devices, as it happens.
 
+use super::Run;
 use super::context::Context;
 use super::failure::Failure;
 use super::selector::new_name;
-use super::Run;
 use crate::backend::{Interrupts, Woken};
 use crate::dm::{Command, DeviceId, DeviceNumber, Errno, Flags, Reply, Request, Text};
 use clap::Args;

@@ -67,7 +67,8 @@ pub(super) fn wipe(ctx: &mut Context, device: &DeviceId, load: Flags, resume: Fl
     ctx.perform(Request::new(device.clone(), Command::TableLoad(table)).with_flags(load))?;
     let resumed = ctx.perform(Request::resume(device.clone()).with_flags(resume));
     if resumed.is_err()
-        && let Err(failure) = ctx.perform(Request::new(device.clone(), Command::TableClear).with_flags(resume))
+        && let Err(failure) =
+            ctx.perform(Request::new(device.clone(), Command::TableClear).with_flags(resume))
     {
         ctx.report(&failure);
     }

@@ -38,7 +38,8 @@ impl Run for Write {
         let mut part = Part::open(ctx, &self.name, self.extent, true)?;
         let mut input = output::data_in().map_err(not_read)?;
         let Range { mut start, end } = part.range.clone();
-        let too_many = || format!("standard input has more bytes than fit before sector {}", end / SECTOR_SIZE);
+        let too_many =
+            || format!("standard input has more bytes than fit before sector {}", end / SECTOR_SIZE);
         let known = remaining(&mut input);
         if known.is_some_and(|bytes| bytes > end - start) {
             return Err(part.failure(too_many()));
@@ -78,8 +79,7 @@ fn put(volume: &dyn BlockDevice, data: &[u8], at: u64) -> Result<(), String> {
     while !rest.is_empty() {
         let (length, is_zero) = first_run(rest, at);
         let (run, behind) = rest.split_at(length);
-        let is_written =
-            is_zero && volume.write_zeroes(Bytes(at), Bytes(length as u64), true).is_ok();
+        let is_written = is_zero && volume.write_zeroes(Bytes(at), Bytes(length as u64), true).is_ok();
         if !is_written {
             put_data(volume, run, at)?;
         }

@@ -10,7 +10,10 @@ pub(super) const NAME: &str = "rdmsetup-json.5";
 
 /// What every document has.
 const COMMON: &[(&str, &str)] = &[
-    ("rdmsetup", "1, the version of this form. It changes when a field goes away or means another thing, not when one is added."),
+    (
+        "rdmsetup",
+        "1, the version of this form. It changes when a field goes away or means another thing, not when one is added.",
+    ),
     ("command", "The command's name; null where the command line does not tell."),
     ("ok", "Whether all was done: the exit status is 0 then, else 1."),
     (
@@ -19,7 +22,10 @@ const COMMON: &[(&str, &str)] = &[
          (what the driver was asked, about which), reason, hint, kernel_log, and of a fault in a table line, column, width and text. \
          What is not known is null.",
     ),
-    ("other_errors", "What else failed, of other devices for example, or was warned of. The same lines are on standard error as ever."),
+    (
+        "other_errors",
+        "What else failed, of other devices for example, or was warned of. The same lines are on standard error as ever.",
+    ),
 ];
 
 /// The page.
@@ -42,9 +48,15 @@ pub(super) fn page() -> Vec<u8> {
          end of their name. Numbers in reports are as dmsetup shows them. What is not UTF-8 in a name is U+FFFD. Keys are zeros \
          unless --showkeys is given.",
     )]);
-    entries(&mut roff, "FIELDS OF EVERY DOCUMENT", COMMON.iter().map(|(name, text)| (*name, (*text).to_owned())));
+    entries(
+        &mut roff,
+        "FIELDS OF EVERY DOCUMENT",
+        COMMON.iter().map(|(name, text)| (*name, (*text).to_owned())),
+    );
     lines(&mut roff);
-    let without = SUBCOMMANDS.iter().filter_map(|command| Some((command.name, format!("{}.", sentence(command.no_document?)))));
+    let without = SUBCOMMANDS
+        .iter()
+        .filter_map(|command| Some((command.name, format!("{}.", sentence(command.no_document?)))));
     entries(&mut roff, "COMMANDS WITHOUT A DOCUMENT", without);
     roff.control("SH", ["TARGET TYPES OF THE KERNEL ALONE"]);
     roff.text([roman("Those that rdmsetup has itself have a page each, which tells of their fields.")]);
@@ -70,9 +82,16 @@ fn lines(roff: &mut Roff) {
         ("start_bytes, length_bytes", "The part of the device that the line maps."),
         ("target", "The target type."),
         ("params", "The text behind it, as the driver has it."),
-        ("fields", "The words of that text by name, as the target type has them; null where they cannot be read so."),
+        (
+            "fields",
+            "The words of that text by name, as the target type has them; null where they cannot be read so.",
+        ),
     ];
-    entries(roff, "LINES OF TABLES AND OF STATUS", told.iter().map(|(name, text)| (*name, (*text).to_owned())));
+    entries(
+        roff,
+        "LINES OF TABLES AND OF STATUS",
+        told.iter().map(|(name, text)| (*name, (*text).to_owned())),
+    );
 }
 
 fn entries<'a>(roff: &mut Roff, title: &str, entries: impl Iterator<Item = (&'a str, String)>) {
@@ -127,7 +146,9 @@ impl Page<'_> {
             Part::Letters(name, means) => self.field(name, &format!("a list: {means}."), &[]),
             Part::Many(word, _) => self.field(word.name, &format!("a list: {}.", word.means), &[]),
             Part::Rest(name, means) => self.field(name, &format!("{means}."), &[]),
-            Part::Each(name, means, _, form) => self.field(name, &format!("a list: {means}. Each has:"), form),
+            Part::Each(name, means, _, form) => {
+                self.field(name, &format!("a list: {means}. Each has:"), form);
+            }
             Part::Object(name, means, form) => self.field(name, &format!("{means}:"), form),
             Part::Features(features) => features.iter().for_each(|feature| self.feature(feature)),
             Part::Within(_, form) | Part::Maybe(form) => self.parts(form),

@@ -3,9 +3,9 @@
 //! A file that changes comes to lie elsewhere. dmfilemapd, a program of lvm2's, follows it; it is started as dmstats
 //! starts it. Where it is not installed that is said, and `update_filemap` brings the regions up to date itself.
 
-use super::super::json::told;
 use super::super::context::Context;
 use super::super::failure::Failure;
+use super::super::json::told;
 use super::super::output::complain;
 use super::create::{bounds, needs_precise, new_region, region};
 use super::regions::send_all;
@@ -246,8 +246,14 @@ fn monitor(stats: &Stats, ctx: &mut Context, file: &MappedFile, group: u64, mode
 /// Options that say nothing of a file.
 fn check(stats: &Stats) -> Result<(), Failure> {
     let lines = [
-        (stats.areas.is_some() || stats.areasize.is_some(), "--filemap is incompatible with --areas and --area-size."),
-        (stats.start.is_some() || stats.length.is_some(), "--filemap is incompatible with --start and --length."),
+        (
+            stats.areas.is_some() || stats.areasize.is_some(),
+            "--filemap is incompatible with --areas and --area-size.",
+        ),
+        (
+            stats.start.is_some() || stats.length.is_some(),
+            "--filemap is incompatible with --start and --length.",
+        ),
         (stats.segments, "--filemap and --segments are incompatible."),
         (stats.userdata.is_some(), "--userdata is not yet supported with --filemap."),
         (stats.selector.is_given(), "--uuid and --major are incompatible with --filemap."),

@@ -25,7 +25,8 @@ pub(super) fn group(stats: &Stats, ctx: &mut Context) -> Result<(), Failure> {
             Ok(members) => make(ctx, &device.id, &mut listed, members, alias.clone()),
         };
         let id = explained(made, ctx, &format!("Could not create group on {name}: {text}"))?;
-        let grouped = listed.group(id).map(|group| listed.members(group).map(|region| region.id).collect::<Vec<_>>());
+        let grouped =
+            listed.group(id).map(|group| listed.members(group).map(|region| region.id).collect::<Vec<_>>());
         told::group(ctx, Some(&name), id, &grouped.unwrap_or_default());
         ctx.out.print(format!("Grouped regions {text} as group ID {id} on "));
         ctx.out.print(name.as_bytes());

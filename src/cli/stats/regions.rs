@@ -30,9 +30,7 @@ pub(super) fn delete(stats: &Stats, ctx: &mut Context) -> Result<(), Failure> {
         return Err(Failure::classic("Please use one of --regionid and --groupid."));
     }
     if stats.regionid.is_none() && stats.groupid.is_none() && !stats.allregions {
-        return Err(Failure::classic(
-            "Please specify a --regionid or --groupid, or use --allregions.",
-        ));
+        return Err(Failure::classic("Please specify a --regionid or --groupid, or use --allregions."));
     }
     stats.each_device(ctx, true, |ctx, device| {
         let listed = list(ctx, &device.id, &stats.program(ctx, true));

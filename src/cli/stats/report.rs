@@ -15,11 +15,11 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 /// The columns of a report, from these parts.
-const LIST: &str = "stats_name,group_id,region_id,obj_type,region_start,region_len,area_count,area_len,program_id";
+const LIST: &str =
+    "stats_name,group_id,region_id,obj_type,region_start,region_len,area_count,area_len,program_id";
 const LIST_AREAS: &str = "stats_name,group_id,region_id,obj_type,region_start,region_len,area_count,area_id,\
      area_start,area_len,program_id";
-const LIST_HISTOGRAM: &str =
-    "stats_name,group_id,region_id,obj_type,region_start,region_len,area_count,area_len,hist_bins,hist_bounds";
+const LIST_HISTOGRAM: &str = "stats_name,group_id,region_id,obj_type,region_start,region_len,area_count,area_len,hist_bins,hist_bounds";
 const LIST_HISTOGRAM_AREAS: &str = "stats_name,group_id,region_id,obj_type,region_start,region_len,area_count,\
      area_id,area_start,area_len,hist_bins,hist_bounds";
 const REPORT: &str = "stats_name,group_id,region_id,obj_type,area_id,area_start,area_len,reads_merged_per_sec,\
@@ -100,12 +100,8 @@ impl Stats {
 }
 
 fn show(stats: &Stats, ctx: &mut Context, defaults: &str, base: Groups, all: bool) -> Result<(), Failure> {
-    let fields = Fields {
-        asked: stats.options.as_ref(),
-        defaults,
-        select: stats.selector.select.as_ref(),
-        base,
-    };
+    let fields =
+        Fields { asked: stats.options.as_ref(), defaults, select: stats.selector.select.as_ref(), base };
     let mut report = stats.report.report(ctx, &CATALOGUE, fields)?;
     let sampler = stats.sampler(ctx, all);
     let rows = Rows::with_statistics(ctx, report.groups().with(base), sampler)?;

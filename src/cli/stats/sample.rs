@@ -163,7 +163,8 @@ impl Sample {
         match self.object {
             Object::Area(..) | Object::Region(_) => self.leader().map_or(0, |region| region.length.0),
             Object::Group(group) => {
-                let members = self.statistics.group(group).into_iter().flat_map(|group| self.statistics.members(group));
+                let members =
+                    self.statistics.group(group).into_iter().flat_map(|group| self.statistics.members(group));
                 members.fold(0u64, |sum, region| sum.saturating_add(region.length.0))
             }
         }

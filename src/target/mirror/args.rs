@@ -24,7 +24,8 @@ pub(super) struct Features {
 
 /// What the words of a mirror's line are.
 pub(super) fn roles_of(words: &[Text]) -> Vec<Role> {
-    let number = |at: usize| words.get(at).and_then(|word| std::str::from_utf8(word).ok()?.parse::<usize>().ok());
+    let number =
+        |at: usize| words.get(at).and_then(|word| std::str::from_utf8(word).ok()?.parse::<usize>().ok());
     let of_log = [Role::Device(Use::Own), Role::Sectors, Role::Plain];
     let of_log = if words.first().is_some_and(|log| *log == "disk") { &of_log[..] } else { &of_log[1..] };
     // Numbers that are too large are cut off by the words that there are.

@@ -144,7 +144,8 @@ impl Groups {
     /// The path by which the last request to that device was sent, of those in use. Where a device stands in a group more
     /// than once its paths are told apart by that alone.
     pub(super) fn used(&self, pdev: &Pdev) -> Option<(usize, usize)> {
-        let at = |(group, path): (usize, usize)| self.groups.get(group).and_then(|group| group.paths.get(path));
+        let at =
+            |(group, path): (usize, usize)| self.groups.get(group).and_then(|group| group.paths.get(path));
         let paths = self.to(|known| known.number() == pdev.number()).into_iter();
         paths.max_by_key(|&place| at(place).map(|path| (path.is_active, path.chosen)))
     }

@@ -116,7 +116,8 @@ impl Origin {
     /// The same where another process had all this at work before: of two that stand on one device one has it, and that
     /// is the one that merges, if one does.
     pub(super) fn restore(&self, member: &Arc<Member>) -> Result<(), Fault> {
-        let has_it = |source: &Arc<Member>| !Arc::ptr_eq(source, member) && !source.lost.load(Ordering::SeqCst);
+        let has_it =
+            |source: &Arc<Member>| !Arc::ptr_eq(source, member) && !source.lost.load(Ordering::SeqCst);
         let source = self.pair(member.cow.number()).0.filter(has_it);
         self.change(member, || {
             match &source {

@@ -30,9 +30,12 @@ impl Groups {
         for group in &self.groups {
             let order: Vec<String> = group.selector.order().iter().map(usize::to_string).collect();
             words.push(format!("{} {}", u8::from(group.is_bypassed), or_none(order.join(","))));
-            words.extend(group.paths.iter().map(|path| {
-                format!("{} {}", if path.is_active { 'A' } else { 'F' }, path.failures)
-            }));
+            words.extend(
+                group
+                    .paths
+                    .iter()
+                    .map(|path| format!("{} {}", if path.is_active { 'A' } else { 'F' }, path.failures)),
+            );
         }
         words.join(" ").into()
     }
