@@ -2,6 +2,8 @@
 
 use super::{Access, Extent, FlushFailure};
 use crate::dm::{Bytes, Errno, SECTOR_SIZE};
+#[cfg(target_os = "linux")]
+use crate::sys::mapped::Part;
 use std::fmt::Debug;
 use std::ops::Range;
 
@@ -12,6 +14,10 @@ pub const AGAIN: Errno = Errno(512);
 /// What is done with each extent of a range. A failure must be the device's: it may become an event, and the device may have
 /// the bytes elsewhere: see [`BlockDevice::extents`].
 pub type Visit<'a> = dyn FnMut(Extent<'_>) -> Result<(), Errno> + 'a;
+
+/// What is done with memory in place; whether it was done, all of it.
+#[cfg(target_os = "linux")]
+pub type InPlace<'a> = dyn FnMut(&[Part<'_>]) -> bool + 'a;
 
 /// Storage of a fixed size that is read and written at byte positions, by many threads at once.
 ///
@@ -56,6 +62,15 @@ pub trait BlockDevice: Debug + Send + Sync {
     /// before it have been visited. [`AGAIN`] if what the visitor was shown has failed, by the visitor or behind it, and
     /// `read_at` and `write_at` have another way to the bytes.
     fn extents(&self, access: Access, at: Bytes, length: Bytes, visit: &mut Visit<'_>) -> Result<(), Errno>;
+
+    /// Shows where ranges are in files that are memory, and mapped: the first of them, up to one that is not, or not in one
+    /// piece. `then` is called at most once, with a part for each, and while it runs the I/O counts as in flight, so it
+    /// waits for nobody. How many ranges it did; 0, the default, also where it says that it did not: then that is to be
+    /// done in another way, which finds out about failures.
+    #[cfg(target_os = "linux")]
+    fn in_place(&self, _access: Access, _ranges: &[Range<Bytes>], _then: &mut InPlace<'_>) -> usize {
+        0
+    }
 
     /// Says which ranges are about to be written, so that what has to be done before can be done for all of them at
     /// once. A hint: it may do nothing, it says nothing of failures, and each write does what was left undone. By default

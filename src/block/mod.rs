@@ -7,13 +7,19 @@
 mod device;
 mod extent;
 mod failures;
+#[cfg(target_os = "linux")]
+mod memory;
 mod pdev;
 mod user;
 mod volumes;
 
+#[cfg(target_os = "linux")]
+pub use device::InPlace;
 pub use device::{AGAIN, Allocation, BlockDevice, Visit};
 pub use extent::{Access, Extent, Medium};
 pub use failures::{FlushFailure, FlushFailures, Told};
+#[cfg(target_os = "linux")]
+pub use memory::is_memory;
 pub use pdev::{Pdev, PdevSource};
 pub use user::{Peer, User, Via};
 pub use volumes::{VolumeInfo, Volumes};

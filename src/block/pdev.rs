@@ -4,8 +4,12 @@
 //! one descriptor serves any number of threads. Which device a word of a table means, and that two tables share
 //! one `Pdev`, is the business of the [`PdevSource`].
 
+#[cfg(target_os = "linux")]
+use super::memory::Memory;
 use super::{Access, Allocation, BlockDevice, Extent, FlushFailure, FlushFailures, Visit};
 use crate::dm::{Bytes, DeviceNumber, Errno, Fault, SECTOR_SIZE, Sectors, Text};
+#[cfg(target_os = "linux")]
+use crate::sys::mapped::Part;
 use crate::sys::{blockdev, sparse};
 use std::fmt::Debug;
 use std::fs::File;
@@ -15,6 +19,8 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::sync::OnceLock;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -107,6 +113,21 @@ impl Pdev {
         }
     }
 
+    /// Whether it is a file that is memory, which [`Pdev::part`] gives parts of.
+    #[cfg(target_os = "linux")]
+    pub fn is_memory(&self) -> bool {
+        matches!(&self.storage, Storage::Opened(opened) if opened.memory().is_some())
+    }
+
+    /// A range of a file that is memory, if it can be used in place.
+    #[cfg(target_os = "linux")]
+    pub fn part(&self, access: Access, at: Bytes, length: usize) -> Option<Part<'_>> {
+        match &self.storage {
+            Storage::Opened(opened) => opened.memory()?.part(access, at, length),
+            Storage::Stacked(_) => None,
+        }
+    }
+
     fn device(&self) -> &dyn BlockDevice {
         match &self.storage {
             Storage::Opened(opened) => opened,
@@ -186,6 +207,9 @@ struct Opened {
     failures: FlushFailures,
     /// The last run of data that was looked for.
     run: Mutex<Option<DataRun>>,
+    /// Its memory, if it is memory: mapped when it is first asked for.
+    #[cfg(target_os = "linux")]
+    memory: OnceLock<Option<Memory>>,
 }
 
 /// A run of data in a file. To find its end a file system may look at every page of it, and who asks for allocation asks
@@ -218,7 +242,14 @@ impl Opened {
             writable,
             failures: FlushFailures::default(),
             run: Mutex::default(),
+            #[cfg(target_os = "linux")]
+            memory: OnceLock::new(),
         })
+    }
+
+    #[cfg(target_os = "linux")]
+    fn memory(&self) -> Option<&Memory> {
+        self.memory.get_or_init(|| Memory::of(&self.file, self.size, self.writable)).as_ref()
     }
 
     fn refuse_read_only(&self) -> Result<(), Errno> {
@@ -235,6 +266,10 @@ impl Opened {
     fn punch_hole(&self, at: Bytes, length: Bytes) -> Result<bool, Errno> {
         let punched = unless_it_cannot(sparse::punch_hole(self.file.as_fd(), at.0, length.0));
         *self.run.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        #[cfg(target_os = "linux")]
+        if let Some(memory) = self.memory.get().and_then(Option::as_ref) {
+            memory.forget(at, length);
+        }
         punched
     }
 

@@ -7,8 +7,12 @@
 use super::beacon::Beacon;
 use super::expected;
 use super::gate::Gate;
+#[cfg(target_os = "linux")]
+use super::in_place;
 use super::live_table::LiveTable;
 use super::pieces::Piece;
+#[cfg(target_os = "linux")]
+use crate::block::InPlace;
 use crate::block::{
     AGAIN, Access, Allocation, BlockDevice, Extent, FlushFailure, FlushFailures, Pdev, Visit,
 };
@@ -295,10 +299,7 @@ impl BlockDevice for Live {
     }
 
     fn extents(&self, access: Access, at: Bytes, length: Bytes, visit: &mut Visit<'_>) -> Result<(), Errno> {
-        let operation = match access {
-            Access::Read => Operation::Read,
-            Access::Write => Operation::Write,
-        };
+        let operation = Operation::from(access);
         // Something of the part that is being done.
         let shown = Cell::new(false);
         let mut visit = |extent: Extent<'_>| {
@@ -317,6 +318,18 @@ impl BlockDevice for Live {
                 Mapping::Handle { .. } => visit(Extent::Handled { medium: piece, length }),
             }
         })
+    }
+
+    #[cfg(target_os = "linux")]
+    fn in_place(&self, access: Access, ranges: &[Range<Bytes>], then: &mut InPlace<'_>) -> usize {
+        let Ok(_in_flight) = self.gate.enter() else { return 0 };
+        let current = self.current.load();
+        match &current.table {
+            Some(table) if access == Access::Read || !current.read_only => {
+                in_place::visit(table, access, ranges, then)
+            }
+            Some(_) | None => 0,
+        }
     }
 
     fn expect_writes(&self, ranges: &[Range<Bytes>]) {

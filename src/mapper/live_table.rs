@@ -5,6 +5,8 @@ use crate::block::{Allocation, BlockDevice, FlushFailure, Pdev};
 use crate::dm::{Bytes, DeviceNumber, Errno, SECTOR_SIZE, Sectors, Text};
 use crate::target::{Operation, Target};
 use std::sync::Arc;
+#[cfg(target_os = "linux")]
+use std::sync::OnceLock;
 
 /// How many pieces one question about allocation looks at: what follows can be asked for.
 const MAX_PIECES_TOLD: usize = 1024;
@@ -17,6 +19,9 @@ pub(super) struct LiveTable {
     pdevs: Vec<Arc<Pdev>>,
     /// The same but for those that targets flush themselves.
     flushed: Vec<Arc<Pdev>>,
+    /// Whether all of them are files that are memory, as far as it was asked.
+    #[cfg(target_os = "linux")]
+    memory: OnceLock<bool>,
 }
 
 /// A line of it.
@@ -43,7 +48,13 @@ impl LiveTable {
                 }
             }
         }
-        Self { lines, pdevs, flushed }
+        Self {
+            lines,
+            pdevs,
+            flushed,
+            #[cfg(target_os = "linux")]
+            memory: OnceLock::new(),
+        }
     }
 
     /// The disks under it whose writes concern other devices' targets too.
@@ -81,6 +92,12 @@ impl LiveTable {
         }
         let length = (served * SECTOR_SIZE - skip).min(length);
         Ok(Piece { target: line.target.as_ref(), sector: Sectors(from), mapping, skip, length })
+    }
+
+    /// Whether all disks under it are files that are memory.
+    #[cfg(target_os = "linux")]
+    pub(super) fn is_memory(&self) -> bool {
+        *self.memory.get_or_init(|| self.pdevs.iter().all(|pdev| pdev.is_memory()))
     }
 
     /// What each target has learned; empty when none has.

@@ -19,6 +19,8 @@ mod device;
 mod entry;
 mod expected;
 mod gate;
+#[cfg(target_os = "linux")]
+mod in_place;
 mod limits;
 mod live;
 mod live_table;

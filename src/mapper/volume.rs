@@ -1,6 +1,8 @@
 //! A device held open.
 
 use super::live::Live;
+#[cfg(target_os = "linux")]
+use crate::block::InPlace;
 use crate::block::{Access, Allocation, BlockDevice, FlushFailure, Told, Visit};
 use crate::dm::{Bytes, Errno};
 use std::fmt;
@@ -87,6 +89,11 @@ impl BlockDevice for Volume {
 
     fn extents(&self, access: Access, at: Bytes, length: Bytes, visit: &mut Visit<'_>) -> Result<(), Errno> {
         self.live.extents(access, at, length, visit)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn in_place(&self, access: Access, ranges: &[Range<Bytes>], then: &mut InPlace<'_>) -> usize {
+        self.live.in_place(access, ranges, then)
     }
 
     fn expect_writes(&self, ranges: &[Range<Bytes>]) {

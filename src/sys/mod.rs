@@ -20,6 +20,8 @@ pub mod fuse;
 pub mod interrupt;
 pub mod local_socket;
 #[cfg(target_os = "linux")]
+pub mod mapped;
+#[cfg(target_os = "linux")]
 pub mod page_cache;
 pub mod plistref;
 pub mod semaphore;

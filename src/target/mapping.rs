@@ -1,6 +1,6 @@
 //! A target's answer to "where?": plain data that whoever moves the bytes can act on without the target.
 
-use crate::block::Pdev;
+use crate::block::{Access, Pdev};
 use crate::dm::{Errno, Sectors};
 use std::sync::Arc;
 
@@ -15,6 +15,15 @@ pub enum Operation {
     Discard,
     /// Make it read as zeros, without sending them.
     WriteZeroes,
+}
+
+impl From<Access> for Operation {
+    fn from(access: Access) -> Self {
+        match access {
+            Access::Read => Self::Read,
+            Access::Write => Self::Write,
+        }
+    }
 }
 
 /// Where a range goes. `length`, in sectors, is how much of the range the answer covers, from its first sector on.

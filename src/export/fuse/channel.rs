@@ -4,6 +4,7 @@ use super::buffer::Buffer;
 use super::protocol::out_header;
 use crate::dm::Errno;
 use crate::sys::fuse;
+use crate::sys::mapped::{self, Part};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
@@ -60,6 +61,12 @@ impl Channel {
     /// Replies with the `length` bytes of data that are in the buffer.
     pub(super) fn answer_data(&self, unique: u64, buffer: &mut Buffer, length: usize) {
         let _ = (&self.file).write(buffer.reply(unique, length));
+    }
+
+    /// Replies with data that is in a mapped file. Should the file have been cut short meanwhile the kernel gives the client
+    /// EIO by itself (`fuse_dev_do_write` in its fs/fuse/dev.c).
+    pub(super) fn answer_mapped(&self, unique: u64, part: Part<'_>) {
+        let _ = mapped::write(&self.file, &out_header(unique, part.length(), 0), part);
     }
 
     /// Refuses.

@@ -5,6 +5,7 @@ use super::protocol::{Attributes, Body, Fields, GETATTR_HANDLE, Header, ROOT, ch
 use crate::block::{Peer, User, Via, VolumeInfo, Volumes};
 use crate::dm::{Errno, Text};
 use nix::libc::{DT_DIR, DT_REG, O_ACCMODE, O_RDONLY, S_IFDIR, S_IFREG};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -124,7 +125,7 @@ impl Directory {
         let pid = (header.pid > 0).then_some(header.pid);
         let user = User { via: Via::Fuse, peer: Peer::Process { pid, uid: header.uid } };
         let device = self.volumes.open(identity, writable, user).map_err(|fault| fault.errno)?;
-        let handle = self.opens.add(Open::Device(OpenDevice { device }));
+        let handle = self.opens.add(Open::Device(OpenDevice { device, read_to: AtomicU64::new(0) }));
         // Not through the kernel's cache: it is slower, and would hold what another table has shown.
         let flags = open_flag::DIRECT_IO | open_flag::PARALLEL_DIRECT_WRITES | open_flag::NOFLUSH;
         Ok(Body::new().u64(handle).u32(flags).u32(0))

@@ -3,6 +3,7 @@
 use crate::block::{BlockDevice, VolumeInfo};
 use crate::dm::Errno;
 use arc_swap::ArcSwap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What is behind a handle.
@@ -17,6 +18,8 @@ pub(super) enum Open {
 #[derive(Debug)]
 pub(super) struct OpenDevice {
     pub(super) device: Arc<dyn BlockDevice>,
+    /// Where the last read ended.
+    pub(super) read_to: AtomicU64,
 }
 
 /// The table of handles: every read and write looks into it and no lock is taken; opening and closing replace it.

@@ -5,10 +5,15 @@ use super::channel::Channel;
 use super::protocol::{OUT_HEADER, out_header};
 use crate::block::{AGAIN, Access, BlockDevice, Extent};
 use crate::dm::{Bytes, Errno};
+use crate::sys::mapped::{self, Part};
 use nix::fcntl::{FcntlArg, SpliceFFlags, fcntl, splice};
 use nix::libc::loff_t;
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Write, pipe};
+use std::os::fd::AsFd;
+
+/// Reads of at least so many bytes go through a pipe: below, its system calls cost more than they save.
+pub(super) const PIPED_FROM: usize = 64 << 10;
 
 /// A pipe's room is counted in pages, and a piece takes a page however small it is: the data and the reply's header.
 const WANTED_ROOM: usize = 2 * MAX_DATA;
@@ -79,7 +84,7 @@ impl Pipe {
         let mut filling = Filling::At(0);
         let done = device.extents(Access::Read, Bytes(at), Bytes(length as u64), &mut |extent| {
             let Filling::At(before) = filling else { return Ok(()) };
-            if before == 0 && !ends.begin(&extent, unique, length) {
+            if before == 0 && !ends.begin_with(&extent, unique, length) {
                 filling = Filling::Never;
                 return Ok(());
             }
@@ -100,14 +105,39 @@ impl Pipe {
     }
 }
 
+impl Pipe {
+    /// Answers a read with what is in a mapped file, as one of the things below that works. Should the file have been cut
+    /// short meanwhile the kernel gives the client EIO by itself (`fuse_dev_do_write` in its fs/fuse/dev.c).
+    pub(super) fn answer_mapped(&mut self, channel: &Channel, unique: u64, part: Part<'_>) {
+        if part.length() >= PIPED_FROM {
+            let ends = self.0.take().or_else(Ends::new);
+            // A part that begins within a page takes one page more.
+            if let Some(ends) = ends.filter(|ends| part.length() + 2 * PAGE <= ends.room)
+                && ends.begin(unique, part.length())
+                && mapped::put_in_pipe(ends.writer.as_fd(), part).is_ok_and(|all| all)
+                && ends.send(channel, OUT_HEADER + part.length())
+            {
+                self.0 = Some(ends);
+                return;
+            }
+        }
+        channel.answer_mapped(unique, part);
+    }
+}
+
 impl Ends {
-    /// Puts the reply's header in, if the first extent is one that can go through a pipe.
-    fn begin(&self, first: &Extent<'_>, unique: u64, length: usize) -> bool {
+    /// Puts the reply's header in.
+    fn begin(&self, unique: u64, length: usize) -> bool {
+        (&self.writer).write(&out_header(unique, length, 0)).is_ok_and(|put| put == OUT_HEADER)
+    }
+
+    /// The same, if the first extent is one that can go through a pipe.
+    fn begin_with(&self, first: &Extent<'_>, unique: u64, length: usize) -> bool {
         let fits = match first {
             Extent::File { .. } | Extent::Zero { .. } => true,
             Extent::Handled { .. } => false,
         };
-        fits && (&self.writer).write(&out_header(unique, length, 0)).is_ok_and(|put| put == OUT_HEADER)
+        fits && self.begin(unique, length)
     }
 
     /// Puts an extent in; how many bytes it has. `None` when it does not go.

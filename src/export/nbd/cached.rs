@@ -1,15 +1,11 @@
 //! Reading and writing at once what needs no waiting.
 
-use crate::block::{AGAIN, Access, BlockDevice, Extent};
+use crate::block::{AGAIN, Access, BlockDevice, Extent, is_memory};
 use crate::dm::{Bytes, Errno};
 use crate::sys::page_cache;
-use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-
-/// Linux's linux/magic.h.
-const RAMFS_MAGIC: u64 = 0x8584_58f6;
 
 /// How far a request got without waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,12 +123,4 @@ pub(super) fn write(device: &dyn BlockDevice, data: &[u8], at: u64) -> Progress 
         Ok(())
     });
     if waits || result == Err(AGAIN) { Progress::MayWait { together } } else { Progress::Done(result) }
-}
-
-/// Whether a file's content is never anywhere but in memory.
-fn is_memory(file: &File) -> bool {
-    fstatfs(file).is_ok_and(|system| {
-        let kind = system.filesystem_type();
-        kind == TMPFS_MAGIC || u64::try_from(kind.0) == Ok(RAMFS_MAGIC)
-    })
 }

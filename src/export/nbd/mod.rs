@@ -16,6 +16,7 @@ mod address;
 mod bulk;
 mod cached;
 mod handshake;
+mod in_place;
 mod inbox;
 mod listener;
 mod options;
@@ -28,6 +29,7 @@ mod session;
 mod slow;
 mod socket;
 mod status;
+
 mod tls;
 mod transmission;
 mod zeroing;

@@ -1,7 +1,11 @@
 //! A connected socket, of whatever family.
 
+use crate::sys::mapped::{self, Part};
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, Shutdown, recv, send, setsockopt, shutdown, sockopt};
+use nix::libc;
+use nix::sys::socket::{
+    MsgFlags, Shutdown, UnixAddr, getsockname, recv, send, setsockopt, shutdown, sockopt,
+};
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -47,6 +51,32 @@ impl Socket {
             }
         }
         Ok(())
+    }
+
+    /// Sends pieces of memory, each with a part of a mapped file behind it, if there is room for all of them now; whether
+    /// it did. Nothing was sent if not.
+    ///
+    /// # Errors
+    /// What ends the connection.
+    pub(super) fn send_mapped(&self, pieces: &[(&[u8], Part<'_>)]) -> io::Result<bool> {
+        let wanted: usize = pieces.iter().map(|(head, part)| head.len() + part.length()).sum();
+        match mapped::send(self.0.as_fd(), pieces) {
+            Ok(sent) if sent == wanted => Ok(true),
+            // The client could not be told what follows the part that it got: no local socket does that to so little.
+            Ok(_) => Err(io::ErrorKind::WriteZero.into()),
+            // No room, or a file that was cut short.
+            Err(error)
+                if [libc::EAGAIN, libc::EFAULT, libc::EINTR].map(Some).contains(&error.raw_os_error()) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether it is one of this machine's own (AF_UNIX), where what is sent at once goes as a whole or not at all.
+    pub(super) fn is_local(&self) -> bool {
+        getsockname::<UnixAddr>(self.0.as_raw_fd()).is_ok()
     }
 
     /// Sends what the other side has room for at once.

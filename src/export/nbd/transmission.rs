@@ -2,12 +2,14 @@
 
 use super::bulk::{self, Moved};
 use super::cached::{self, Cached, Progress};
+use super::in_place::Run;
 use super::inbox::{Eye, Inbox};
 use super::outbox::Outbox;
 use super::pipe::Pipe;
 use super::pool::{Job, Pool};
 use super::protocol::{Command, DataHead, FLAG_FUA, REQUEST_LEN, Refusal, Request, done_reply, hole_chunk};
 use super::session::Session;
+use crate::block::Access;
 use crate::dm::Errno;
 use std::io;
 use std::sync::Arc;
@@ -38,6 +40,7 @@ pub(super) struct Transmission<'a> {
     /// Requests taken since replies were last sent.
     unsent: u32,
     eye: Eye,
+    run: Run,
 }
 
 impl<'a> Transmission<'a> {
@@ -45,8 +48,8 @@ impl<'a> Transmission<'a> {
         let session = Arc::new(session);
         let pool = Pool::new(session.clone());
         let (inbox, outbox, cached, together) = Default::default();
-        let (pipe, unsent, eye) = (None, 0, Eye::default());
-        Self { session, inbox, outbox, pipe, cached, pool, stopping, together, unsent, eye }
+        let (pipe, unsent, eye, run) = (None, 0, Eye::default(), Run::default());
+        Self { session, inbox, outbox, pipe, cached, pool, stopping, together, unsent, eye, run }
     }
 
     /// Serves until the client leaves or the server stops; all that was asked for is then answered.
@@ -70,6 +73,9 @@ impl<'a> Transmission<'a> {
                 continue;
             };
             let request = Request::parse(bytes).ok_or(io::ErrorKind::InvalidData)?;
+            if self.do_in_place()? {
+                continue;
+            }
             self.inbox.consume(REQUEST_LEN);
             self.unsent += 1;
             if self.unsent > BATCH {
@@ -91,6 +97,31 @@ impl<'a> Transmission<'a> {
                 }
             }
         }
+    }
+
+    /// Does the next requests at once, if their data is in mapped files; whether there were any.
+    fn do_in_place(&mut self) -> io::Result<bool> {
+        let done = match self.run.gather(&self.session, self.inbox.bytes()) {
+            Some(Access::Read) => {
+                self.send()?;
+                self.run.read(&self.session)?
+            }
+            Some(Access::Write) => self.run.write(&self.session, self.inbox.bytes()),
+            None => 0,
+        };
+        for index in 0..done {
+            let Some(&request) = self.run.request(index) else { break };
+            self.inbox.consume(REQUEST_LEN);
+            if request.command == Command::Write {
+                self.inbox.consume(request.bytes());
+                self.reply(&done_reply(request.cookie))?;
+                self.unsent += 1;
+            }
+        }
+        if self.unsent >= BATCH {
+            self.send()?;
+        }
+        Ok(done > 0)
     }
 
     /// Sends what is ready, then waits until `wanted` bytes are here; `false` when no more will come.
