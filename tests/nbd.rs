@@ -8,6 +8,8 @@
 mod client;
 #[path = "nbd/hostile.rs"]
 mod hostile;
+#[path = "nbd/in_place.rs"]
+mod in_place;
 #[path = "nbd/listening.rs"]
 mod listening;
 #[path = "nbd/live.rs"]

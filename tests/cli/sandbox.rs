@@ -26,6 +26,12 @@ impl Sandbox {
         Self { directory: tempfile::tempdir().unwrap() }
     }
 
+    /// The same in memory: what is on tmpfs is moved in other ways.
+    #[allow(dead_code, reason = "only tests of exports care where files are")]
+    pub(crate) fn in_memory() -> Self {
+        Self { directory: tempfile::tempdir_in("/dev/shm").unwrap() }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }

@@ -49,8 +49,7 @@ pub(crate) fn has(program: &str, test: &str) -> bool {
     true
 }
 
-fn sandbox_with_device() -> Sandbox {
-    let sandbox = Sandbox::new();
+fn with_device(sandbox: Sandbox) -> Sandbox {
     sandbox.disk("disk", SIZE);
     sandbox.ok(&["create", "lower", "--table", "0 100000 linear disk 1000"]);
     for path in ["whole", "same"] {
@@ -151,7 +150,7 @@ fn nbd_clients_notice_no_swap() {
     if !has("fio", "nbd_clients_notice_no_swap") {
         return;
     }
-    let sandbox = sandbox_with_device();
+    let sandbox = with_device(Sandbox::in_memory());
     let server = Server::start(&sandbox, &["--nbd", "unix:nbd.sock"]);
     swap_under(&sandbox, || fio(&sandbox, &nbd_engine(&sandbox, "vol"), seconds()), seconds());
     server.stop();
@@ -174,7 +173,7 @@ fn nbd_clients_that_are_killed_disturb_no_other() {
     if !has("fio", "nbd_clients_that_are_killed_disturb_no_other") {
         return;
     }
-    let sandbox = sandbox_with_device();
+    let sandbox = with_device(Sandbox::new());
     sandbox.disk("other", SIZE);
     sandbox.ok(&["create", "other", "--table", "0 131072 linear ./other 0"]);
     let server = Server::start(&sandbox, &["--nbd", "unix:nbd.sock"]);
@@ -205,7 +204,7 @@ fn programs_with_a_file_open_notice_no_swap() {
         eprintln!("SKIPPED {name}: no fio or no /dev/fuse here");
         return;
     }
-    let sandbox = sandbox_with_device();
+    let sandbox = with_device(Sandbox::in_memory());
     std::fs::create_dir(sandbox.path().join("devices")).unwrap();
     let server = Server::start(&sandbox, &["--fuse", "devices"]);
     let engine = ["--ioengine=psync", "--filename=devices/vol"].map(String::from);
