@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 use arbitrary::{Arbitrary, Unstructured};
+#[cfg(target_os = "linux")]
+use rdmsetup::block::Access;
 use rdmsetup::block::BlockDevice;
 use rdmsetup::dm::{
     Bytes, Command, CommandKind, DeviceId, DeviceNumber, Errno, Flags, Reply, Request, Sectors, SourceTable,
@@ -207,6 +209,49 @@ fn a_suspended_or_read_only_device_says_so() {
     bench.ask(&Request::resume(DeviceId::by_name("ro"))).unwrap();
     assert_eq!(reader.join().unwrap(), Ok(()));
     assert_eq!(later.read_at(&mut [0; 512], Bytes(0)), Ok(()));
+}
+
+/// What is done in place is I/O in flight: no suspension ends before it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_range_is_in_place_until_its_user_is_done_with_it() {
+    let mut bench = Bench { directory: tempfile::tempdir_in("/dev/shm").unwrap(), ..Bench::new() };
+    let (disk, hole) = (bench.file("disk", 64), bench.file("hole", 64));
+    fs::write(&disk, [7; 64 * 512]).unwrap();
+    let table = |other: &str| {
+        let (disk, hole) = (disk.display(), hole.display());
+        format!("0 16 linear {disk} 8\n16 8 {other}\n24 8 linear {disk} 40\n32 16 linear {hole} 0")
+    };
+    bench.make("vol", &table("zero"));
+    let id = || DeviceId::by_name("vol");
+    let volume = bench.mapper.volume(&id(), true).unwrap();
+    let range = |sector: u64| Bytes(sector * 512)..Bytes(sector * 512 + 4096);
+    let mut parts = |access, sectors: &[u64], is_done| {
+        let ranges: Vec<_> = sectors.iter().copied().map(range).collect();
+        let mut seen = 0;
+        let done = volume.in_place(access, &ranges, &mut |parts| {
+            seen = parts.iter().filter(|part| part.length() == 4096).count();
+            let asked = bench.mapper.perform(&Request::suspend(id())).unwrap();
+            assert!(matches!(asked, Outcome::Waiting(..)), "{asked:?}");
+            is_done
+        });
+        if seen > 0 {
+            assert!(matches!(bench.mapper.perform(&Request::suspend(id())).unwrap(), Outcome::Reply(_)));
+            bench.mapper.perform(&Request::resume(id())).unwrap();
+        }
+        (done, seen)
+    };
+    assert_eq!(parts(Access::Read, &[0, 24, 8], true), (3, 3));
+    assert_eq!(parts(Access::Read, &[0], false), (0, 1), "said to be undone");
+    assert_eq!(parts(Access::Read, &[8, 12, 24], true), (1, 1), "in two pieces");
+    assert_eq!(parts(Access::Read, &[16], true), (0, 0), "nowhere");
+    assert_eq!(parts(Access::Read, &[0, 32], true), (1, 1), "a hole");
+    assert_eq!(parts(Access::Write, &[0, 32], true), (2, 2));
+    // Where a disk is another device it has a gate of its own.
+    bench.make("whole", &table("zero"));
+    bench.make("over", "0 48 linear /dev/mapper/whole 0");
+    let over = bench.mapper.volume(&DeviceId::by_name("over"), true).unwrap();
+    assert_eq!(over.in_place(Access::Read, &[range(0)], &mut |_| panic!("in place")), 0);
 }
 
 #[test]

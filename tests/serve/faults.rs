@@ -108,6 +108,11 @@ fn a_full_disk_is_its_writers_alone() {
         let answer = client.call(flags, command, 12 * MIB, length, &data);
         assert_eq!(answer, Answer::Failed(ENOSPC), "{command} of {length}");
     }
+    let run = (0..8).map(|at| request(0, WRITE, at, 12 * MIB + at * 4096, 4096, &[3; 4096]));
+    client.say(&run.collect::<Vec<_>>().concat());
+    for _ in 0..8 {
+        assert_eq!(client.answer(|_| None).1, Answer::Failed(ENOSPC), "of a run");
+    }
     assert_eq!(errno(file.write_at(&[4; 4096], 13 * MIB)), Some(nix::libc::ENOSPC));
     assert_eq!(errno(file.write_at(&[4; 1 << 20], 13 * MIB)), Some(nix::libc::ENOSPC));
 
