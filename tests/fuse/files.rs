@@ -67,33 +67,34 @@ fn every_read_and_write_is_the_disks() {
     }
     // Over pieces of one page and of many, of two lines, with zeros between them.
     let table = "0 40960 striped 2 8 disk 0 disk 65536\n40960 8192 zero\n49152 16384 linear disk 24576";
-    let mut mounted = Mounted::start(&[("vol", table)]);
-    let file = open(&mounted.file("vol"));
-    let mut model = noise(32 * MIB, 5);
-    file.write_all_at(&model, 0).unwrap();
-    model[20 << 20..24 << 20].fill(0);
-    let mut state = 1u64;
-    let mut random = |limit: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % limit
-    };
-    for round in 0..200 {
-        let length = 1 + random(if round % 2 == 0 { 3 * MIB } else { 8192 });
-        let at = random(32 * MIB - length);
-        let range = usize::try_from(at).unwrap()..usize::try_from(at + length).unwrap();
-        if round % 3 == 0 {
-            let data = noise(length, round);
-            file.write_all_at(&data, at).unwrap();
-            model[range].copy_from_slice(&data);
-            model[20 << 20..24 << 20].fill(0);
-            continue;
+    for mut mounted in Mounted::both(&[("vol", table)]) {
+        let file = open(&mounted.file("vol"));
+        let mut model = noise(32 * MIB, 5);
+        file.write_all_at(&model, 0).unwrap();
+        model[20 << 20..24 << 20].fill(0);
+        let mut state = 1u64;
+        let mut random = |limit: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % limit
+        };
+        for round in 0..200 {
+            let length = 1 + random(if round % 2 == 0 { 3 * MIB } else { 8192 });
+            let at = random(32 * MIB - length);
+            let range = usize::try_from(at).unwrap()..usize::try_from(at + length).unwrap();
+            if round % 3 == 0 {
+                let data = noise(length, round);
+                file.write_all_at(&data, at).unwrap();
+                model[range].copy_from_slice(&data);
+                model[20 << 20..24 << 20].fill(0);
+                continue;
+            }
+            let mut read = vec![0xee; range.len()];
+            file.read_exact_at(&mut read, at).unwrap();
+            assert!(read == model[range.clone()], "{range:?}");
         }
-        let mut read = vec![0xee; range.len()];
-        file.read_exact_at(&mut read, at).unwrap();
-        assert!(read == model[range.clone()], "{range:?}");
+        drop(file);
+        mounted.stop();
     }
-    drop(file);
-    mounted.stop();
 }
 
 #[test]
@@ -148,37 +149,38 @@ fn holes_and_zeros_reach_the_disk() {
     if !can_run("holes_and_zeros_reach_the_disk", &[]) {
         return;
     }
-    let mut mounted = Mounted::start(&[("vol", "0 65536 linear disk 65536\n65536 8 zero")]);
-    let file = open(&mounted.file("vol"));
-    let size = i64::try_from(32 * MIB + 4096).unwrap();
-    file.write_all_at(&noise(8 * MIB, 3), 0).unwrap();
-    let stored = || fs::metadata(mounted.disk()).unwrap().blocks() * 512;
-    let before = stored();
-    let punch = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-    fallocate(&file, punch, 2 << 20, 3 << 20).unwrap();
-    assert_eq!(stored(), before - 3 * MIB);
-    fallocate(&file, FallocateFlags::FALLOC_FL_ZERO_RANGE, 6 << 20, 4096).unwrap();
-    let mut model = noise(8 * MIB, 3);
-    model[2 << 20..5 << 20].fill(0);
-    model[6 << 20..(6 << 20) + 4096].fill(0);
-    let mut read = vec![0; 8 << 20];
-    file.read_exact_at(&mut read, 0).unwrap();
-    assert!(read == model);
-    let seek = |at, whence| lseek(&file, at, whence);
-    assert_eq!(seek(0, Whence::SeekHole), Ok(2 << 20));
-    assert_eq!(seek(2 << 20, Whence::SeekData), Ok(5 << 20));
-    assert_eq!(seek(3 << 20, Whence::SeekHole), Ok(3 << 20));
-    assert_eq!(seek(9 << 20, Whence::SeekData), Err(Errno::ENXIO));
-    assert_eq!(seek(size, Whence::SeekHole), Err(Errno::ENXIO));
-    // What a disk's node does not do either: past the end, and promising space.
-    assert_eq!(fallocate(&file, punch, size, 4096), Err(Errno::EINVAL));
-    assert_eq!(
-        fallocate(&file, FallocateFlags::FALLOC_FL_ZERO_RANGE, size - 1, 2),
-        Err(Errno::EFBIG).or(Err(Errno::EINVAL))
-    );
-    assert_eq!(fallocate(&file, FallocateFlags::empty(), 0, 4096), Err(Errno::EOPNOTSUPP));
-    drop(file);
-    mounted.stop();
+    for mut mounted in Mounted::both(&[("vol", "0 65536 linear disk 65536\n65536 8 zero")]) {
+        let file = open(&mounted.file("vol"));
+        let size = i64::try_from(32 * MIB + 4096).unwrap();
+        file.write_all_at(&noise(8 * MIB, 3), 0).unwrap();
+        let stored = || fs::metadata(mounted.disk()).unwrap().blocks() * 512;
+        let before = stored();
+        let punch = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        fallocate(&file, punch, 2 << 20, 3 << 20).unwrap();
+        assert_eq!(stored(), before - 3 * MIB);
+        fallocate(&file, FallocateFlags::FALLOC_FL_ZERO_RANGE, 6 << 20, 4096).unwrap();
+        let mut model = noise(8 * MIB, 3);
+        model[2 << 20..5 << 20].fill(0);
+        model[6 << 20..(6 << 20) + 4096].fill(0);
+        let mut read = vec![0; 8 << 20];
+        file.read_exact_at(&mut read, 0).unwrap();
+        assert!(read == model);
+        let seek = |at, whence| lseek(&file, at, whence);
+        assert_eq!(seek(0, Whence::SeekHole), Ok(2 << 20));
+        assert_eq!(seek(2 << 20, Whence::SeekData), Ok(5 << 20));
+        assert_eq!(seek(3 << 20, Whence::SeekHole), Ok(3 << 20));
+        assert_eq!(seek(9 << 20, Whence::SeekData), Err(Errno::ENXIO));
+        assert_eq!(seek(size, Whence::SeekHole), Err(Errno::ENXIO));
+        // What a disk's node does not do either: past the end, and promising space.
+        assert_eq!(fallocate(&file, punch, size, 4096), Err(Errno::EINVAL));
+        assert_eq!(
+            fallocate(&file, FallocateFlags::FALLOC_FL_ZERO_RANGE, size - 1, 2),
+            Err(Errno::EFBIG).or(Err(Errno::EINVAL))
+        );
+        assert_eq!(fallocate(&file, FallocateFlags::empty(), 0, 4096), Err(Errno::EOPNOTSUPP));
+        drop(file);
+        mounted.stop();
+    }
 }
 
 #[test]
@@ -186,10 +188,10 @@ fn direct_and_mapped_access_see_the_same() {
     if !can_run("direct_and_mapped_access_see_the_same", &["python3"]) {
         return;
     }
-    let mut mounted = Mounted::start(&[("vol", LINEAR)]);
-    let path = mounted.file("vol");
-    open(&path).write_all_at(b"plain", 4096).unwrap();
-    let script = "
+    for mut mounted in Mounted::both(&[("vol", LINEAR)]) {
+        let path = mounted.file("vol");
+        open(&path).write_all_at(b"plain", 4096).unwrap();
+        let script = "
 import mmap, os, sys
 fd = os.open(sys.argv[1], os.O_RDWR)
 memory = mmap.mmap(fd, 1 << 20)
@@ -204,12 +206,13 @@ assert os.pwritev(direct, [page], 12288) == 4096
 assert os.preadv(direct, [page], 8192) == 4096 and page[:6] == b'mapped'
 assert memory[12288:12294] == b'direct', memory[12288:12294]
 ";
-    mounted.ok(&["python3", "-c", script, path.to_str().unwrap()]);
-    let disk = fs::read(mounted.disk()).unwrap();
-    assert!(disk[8192..].starts_with(b"mapped") && disk[12288..].starts_with(b"direct"));
-    let direct = File::options().read(true).custom_flags(nix::libc::O_DIRECT).open(&path).unwrap();
-    drop(direct);
-    mounted.stop();
+        mounted.ok(&["python3", "-c", script, path.to_str().unwrap()]);
+        let disk = fs::read(mounted.disk()).unwrap();
+        assert!(disk[8192..].starts_with(b"mapped") && disk[12288..].starts_with(b"direct"));
+        let direct = File::options().read(true).custom_flags(nix::libc::O_DIRECT).open(&path).unwrap();
+        drop(direct);
+        mounted.stop();
+    }
 }
 
 #[test]

@@ -67,7 +67,15 @@ impl Mounted {
     /// A server with devices of those names and tables; `disk` is a file of 64 MiB.
     #[track_caller]
     pub(crate) fn start(devices: &[(&str, &str)]) -> Self {
-        let sandbox = Sandbox::new();
+        Self::start_in(Sandbox::new(), devices)
+    }
+
+    /// One with its files on a disk, and then one with its files in memory, which go to clients in other ways.
+    pub(crate) fn both(devices: &[(&str, &str)]) -> impl Iterator<Item = Self> {
+        [Sandbox::new, Sandbox::in_memory].into_iter().map(|place| Self::start_in(place(), devices))
+    }
+
+    fn start_in(sandbox: Sandbox, devices: &[(&str, &str)]) -> Self {
         sandbox.disk("disk", 64 << 20);
         fs::create_dir(sandbox.path().join("mnt")).unwrap();
         for (name, table) in devices {

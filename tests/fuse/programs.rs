@@ -11,41 +11,42 @@ fn dd_cp_and_cmp_take_it_for_a_disk() {
         return;
     }
     let striped = "0 131072 striped 2 128 disk 0 disk 65536";
-    let mut mounted = Mounted::start(&[("vol", striped), ("small", "0 8 linear disk 0")]);
-    mounted.ok(&["dd", "if=/dev/urandom", "of=data", "bs=1M", "count=64", "status=none"]);
-    mounted.ok(&["dd", "if=data", "of=mnt/vol", "bs=1M", "status=none"]);
-    mounted.ok(&["cmp", "data", "mnt/vol"]);
-    mounted.ok(&["dd", "if=mnt/vol", "of=back", "bs=1000", "status=none"]);
-    mounted.ok(&["cmp", "data", "back"]);
-    mounted.ok(&[
-        "dd",
-        "if=/dev/zero",
-        "of=mnt/vol",
-        "bs=4k",
-        "seek=5",
-        "count=3",
-        "conv=notrunc",
-        "status=none",
-    ]);
-    mounted.ok(&[
-        "dd",
-        "if=/dev/zero",
-        "of=data",
-        "bs=4k",
-        "seek=5",
-        "count=3",
-        "conv=notrunc",
-        "status=none",
-    ]);
-    mounted.ok(&["cmp", "data", "mnt/vol"]);
-    mounted.ok(&["cp", "data", "mnt/vol"]);
-    mounted.ok(&["cp", "mnt/vol", "back"]);
-    mounted.ok(&["cmp", "data", "back"]);
-    let full = mounted.fails(&["dd", "if=/dev/zero", "of=mnt/small", "bs=1k", "status=none"]);
-    assert!(full.contains("No space left on device"), "{full}");
-    assert_eq!(mounted.ok(&["blockdev", "--getsize64", "mnt/vol"]), "67108864\n");
-    assert!(mounted.ok(&["df", "--output=target", "mnt/vol"]).ends_with("/mnt\n"));
-    mounted.stop();
+    for mut mounted in Mounted::both(&[("vol", striped), ("small", "0 8 linear disk 0")]) {
+        mounted.ok(&["dd", "if=/dev/urandom", "of=data", "bs=1M", "count=64", "status=none"]);
+        mounted.ok(&["dd", "if=data", "of=mnt/vol", "bs=1M", "status=none"]);
+        mounted.ok(&["cmp", "data", "mnt/vol"]);
+        mounted.ok(&["dd", "if=mnt/vol", "of=back", "bs=1000", "status=none"]);
+        mounted.ok(&["cmp", "data", "back"]);
+        mounted.ok(&[
+            "dd",
+            "if=/dev/zero",
+            "of=mnt/vol",
+            "bs=4k",
+            "seek=5",
+            "count=3",
+            "conv=notrunc",
+            "status=none",
+        ]);
+        mounted.ok(&[
+            "dd",
+            "if=/dev/zero",
+            "of=data",
+            "bs=4k",
+            "seek=5",
+            "count=3",
+            "conv=notrunc",
+            "status=none",
+        ]);
+        mounted.ok(&["cmp", "data", "mnt/vol"]);
+        mounted.ok(&["cp", "data", "mnt/vol"]);
+        mounted.ok(&["cp", "mnt/vol", "back"]);
+        mounted.ok(&["cmp", "data", "back"]);
+        let full = mounted.fails(&["dd", "if=/dev/zero", "of=mnt/small", "bs=1k", "status=none"]);
+        assert!(full.contains("No space left on device"), "{full}");
+        assert_eq!(mounted.ok(&["blockdev", "--getsize64", "mnt/vol"]), "67108864\n");
+        assert!(mounted.ok(&["df", "--output=target", "mnt/vol"]).ends_with("/mnt\n"));
+        mounted.stop();
+    }
 }
 
 #[test]
@@ -117,16 +118,17 @@ fn fio_reads_what_it_wrote() {
         return;
     }
     let table = "0 65536 striped 2 8 disk 0 disk 32768\n65536 65536 linear disk 65536";
-    let mut mounted = Mounted::start(&[("vol", table)]);
-    let verify =
-        ["fio", "--name=verify", "--filename=mnt/vol", "--size=64m", "--verify=crc32c", "--rw=randrw"];
-    for more in [
-        &["--bs=4k", "--ioengine=libaio", "--iodepth=16", "--direct=1", "--io_size=16m"][..],
-        &["--bsrange=512-512k", "--bs_unaligned", "--ioengine=psync", "--io_size=64m"],
-        &["--bs=4k", "--ioengine=mmap", "--io_size=8m"],
-        &["--bs=16k", "--ioengine=psync", "--fsync=8", "--io_size=8m"],
-    ] {
-        mounted.ok(&[&verify[..], more].concat());
+    for mut mounted in Mounted::both(&[("vol", table)]) {
+        let verify =
+            ["fio", "--name=verify", "--filename=mnt/vol", "--size=64m", "--verify=crc32c", "--rw=randrw"];
+        for more in [
+            &["--bs=4k", "--ioengine=libaio", "--iodepth=16", "--direct=1", "--io_size=16m"][..],
+            &["--bsrange=512-512k", "--bs_unaligned", "--ioengine=psync", "--io_size=64m"],
+            &["--bs=4k", "--ioengine=mmap", "--io_size=8m"],
+            &["--bs=16k", "--ioengine=psync", "--fsync=8", "--io_size=8m"],
+        ] {
+            mounted.ok(&[&verify[..], more].concat());
+        }
+        mounted.stop();
     }
-    mounted.stop();
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 const BLOCK: u64 = 4096;
+const ZEROS: [u8; 4096] = [0; 4096];
 const SIZE: u64 = 16 << 20;
 /// Error numbers of the protocol.
 const EIO: u32 = 5;
@@ -98,7 +99,7 @@ fn holes_are_read_and_stay_holes() {
         for first in (0..SIZE / BLOCK - run).step_by(usize::try_from(run).unwrap()) {
             let found = read(&mut client, first..first + run);
             for (block, found) in (first..).zip(found) {
-                let expected = if block % 7 == 0 { content(block, 3) } else { vec![0; BLOCK as usize] };
+                let expected = if block % 7 == 0 { content(block, 3) } else { ZEROS.to_vec() };
                 assert!(found == Answer::Data(expected), "{block}");
             }
         }
@@ -108,9 +109,7 @@ fn holes_are_read_and_stay_holes() {
     assert_eq!(client.call(0, TRIM, 0, u32::try_from(SIZE / 2).unwrap(), b""), Answer::Done);
     let left = stored();
     assert!(left <= data.len() as u64 * BLOCK / 2 + BLOCK);
-    assert!(
-        read(&mut client, [0, 7, 14]).iter().all(|found| *found == Answer::Data(vec![0; BLOCK as usize]))
-    );
+    assert!(read(&mut client, [0, 7, 14]).iter().all(|found| *found == Answer::Data(ZEROS.to_vec())));
     assert_eq!(stored(), left);
     server.stop();
 }

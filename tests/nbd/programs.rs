@@ -18,7 +18,15 @@ struct Bench {
 
 impl Bench {
     fn start() -> Self {
-        let sandbox = Sandbox::new();
+        Self::start_in(Sandbox::new())
+    }
+
+    /// One with its files on a disk, and then one with its files in memory, which go to clients in other ways.
+    fn both() -> impl Iterator<Item = Self> {
+        [Sandbox::new, Sandbox::in_memory].into_iter().map(|place| Self::start_in(place()))
+    }
+
+    fn start_in(sandbox: Sandbox) -> Self {
         for (name, size) in [("disk", 17 * MIB), ("a", 8 * MIB), ("b", 8 * MIB)] {
             sandbox.disk(name, size);
         }
@@ -102,26 +110,28 @@ fn nbdcopy_and_qemu_img_copy_both_ways() {
     if !have(&["nbdcopy", "qemu-img"]) {
         return;
     }
-    let bench = Bench::start();
-    for device in ["lin", "str"] {
-        bench.fill(device);
-        bench.ok("nbdcopy", &[&bench.uri(device), "back"]);
-        assert_eq!(bench.bytes("back"), bench.bytes("image"), "{device} by nbdcopy");
-        // One request after another, and what is stored alone.
-        bench.ok("nbdcopy", &["--synchronous", "--requests=1", &bench.uri(device), "back"]);
-        assert_eq!(bench.bytes("back"), bench.bytes("image"), "{device} by nbdcopy, synchronous");
-        bench.ok("qemu-img", &["compare", "-f", "raw", "-F", "raw", "image", &bench.uri(device)]);
-        bench.ok("qemu-img", &["convert", "-f", "raw", "-O", "raw", &bench.uri(device), "converted"]);
-        assert_eq!(bench.bytes("converted"), bench.bytes("image"), "{device} by qemu-img");
-        bench.ok("qemu-img", &["convert", "-n", "-f", "raw", "-O", "raw", "/dev/null", &bench.uri("nil")]);
-        bench.ok("qemu-img", &["convert", "-n", "-f", "raw", "-O", "raw", "image", &bench.uri(device)]);
-        bench.ok("qemu-img", &["compare", "-f", "raw", "-F", "raw", "image", &bench.uri(device)]);
-        // Fewer holes than the image has would be permitted; a hole that is none would not.
-        let map = bench.ok("qemu-img", &["map", "--output=json", "-f", "raw", &bench.uri(device)]);
-        assert!(map.contains("\"zero\": true") && map.contains("\"data\": true"), "{map}");
+    for bench in Bench::both() {
+        for device in ["lin", "str"] {
+            bench.fill(device);
+            bench.ok("nbdcopy", &[&bench.uri(device), "back"]);
+            assert_eq!(bench.bytes("back"), bench.bytes("image"), "{device} by nbdcopy");
+            // One request after another, and what is stored alone.
+            bench.ok("nbdcopy", &["--synchronous", "--requests=1", &bench.uri(device), "back"]);
+            assert_eq!(bench.bytes("back"), bench.bytes("image"), "{device} by nbdcopy, synchronous");
+            bench.ok("qemu-img", &["compare", "-f", "raw", "-F", "raw", "image", &bench.uri(device)]);
+            bench.ok("qemu-img", &["convert", "-f", "raw", "-O", "raw", &bench.uri(device), "converted"]);
+            assert_eq!(bench.bytes("converted"), bench.bytes("image"), "{device} by qemu-img");
+            bench
+                .ok("qemu-img", &["convert", "-n", "-f", "raw", "-O", "raw", "/dev/null", &bench.uri("nil")]);
+            bench.ok("qemu-img", &["convert", "-n", "-f", "raw", "-O", "raw", "image", &bench.uri(device)]);
+            bench.ok("qemu-img", &["compare", "-f", "raw", "-F", "raw", "image", &bench.uri(device)]);
+            // Fewer holes than the image has would be permitted; a hole that is none would not.
+            let map = bench.ok("qemu-img", &["map", "--output=json", "-f", "raw", &bench.uri(device)]);
+            assert!(map.contains("\"zero\": true") && map.contains("\"data\": true"), "{map}");
+        }
+        bench.ok("qemu-img", &["compare", "-f", "raw", "-F", "raw", &bench.uri("lin"), &bench.uri("str")]);
+        bench.server.stop();
     }
-    bench.ok("qemu-img", &["compare", "-f", "raw", "-F", "raw", &bench.uri("lin"), &bench.uri("str")]);
-    bench.server.stop();
 }
 
 #[test]
@@ -129,60 +139,62 @@ fn qemu_io_writes_zeroes_discards_and_reads_what_it_wrote() {
     if !have(&["qemu-io"]) {
         return;
     }
-    let bench = Bench::start();
-    for device in ["lin", "str"] {
-        let told = bench.ok(
-            "qemu-io",
-            &[
-                "-f",
-                "raw",
-                "-d",
-                "unmap",
-                &bench.uri(device),
-                "-c",
-                "write -P 0x5a 1000 300000",
-                "-c",
-                "write -f -P 0xa5 65536 4096",
-                "-c",
-                "read -P 0x5a 1000 64536",
-                "-c",
-                "read -P 0xa5 65536 4096",
-                "-c",
-                "read -P 0x5a 69632 231368",
-                "-c",
-                "write -z 8192 4096",
-                "-c",
-                "write -z -u 131072 65536",
-                "-c",
-                "read -P 0 8192 4096",
-                "-c",
-                "read -P 0 131072 65536",
-                "-c",
-                "discard 196608 65536",
-                "-c",
-                "aio_write -P 0x11 1048576 2097152",
-                "-c",
-                "aio_write -P 0x22 4194304 512",
-                "-c",
-                "aio_flush",
-                "-c",
-                "read -P 0x11 1048576 2097152",
-                "-c",
-                "read -P 0x22 4194304 512",
-                "-c",
-                "flush",
-                "-c",
-                "writev -P 0x33 512 1024 2048",
-                "-c",
-                "readv -P 0x33 512 3072",
-            ],
-        );
-        assert!(!told.contains("failed") && !told.contains("error"), "{device}: {told}");
+    for bench in Bench::both() {
+        for device in ["lin", "str"] {
+            let told = bench.ok(
+                "qemu-io",
+                &[
+                    "-f",
+                    "raw",
+                    "-d",
+                    "unmap",
+                    &bench.uri(device),
+                    "-c",
+                    "write -P 0x5a 1000 300000",
+                    "-c",
+                    "write -f -P 0xa5 65536 4096",
+                    "-c",
+                    "read -P 0x5a 1000 64536",
+                    "-c",
+                    "read -P 0xa5 65536 4096",
+                    "-c",
+                    "read -P 0x5a 69632 231368",
+                    "-c",
+                    "write -z 8192 4096",
+                    "-c",
+                    "write -z -u 131072 65536",
+                    "-c",
+                    "read -P 0 8192 4096",
+                    "-c",
+                    "read -P 0 131072 65536",
+                    "-c",
+                    "discard 196608 65536",
+                    "-c",
+                    "aio_write -P 0x11 1048576 2097152",
+                    "-c",
+                    "aio_write -P 0x22 4194304 512",
+                    "-c",
+                    "aio_flush",
+                    "-c",
+                    "read -P 0x11 1048576 2097152",
+                    "-c",
+                    "read -P 0x22 4194304 512",
+                    "-c",
+                    "flush",
+                    "-c",
+                    "writev -P 0x33 512 1024 2048",
+                    "-c",
+                    "readv -P 0x33 512 3072",
+                ],
+            );
+            assert!(!told.contains("failed") && !told.contains("error"), "{device}: {told}");
+        }
+        bench.sandbox.ok(&["create", "--readonly", "ro", "--table", "0 8 linear disk 0"]);
+        let refused =
+            Command::new("qemu-io").args(["-f", "raw", &bench.uri("ro"), "-c", "write 0 512"]).output();
+        assert!(!refused.unwrap().status.success());
+        bench.server.stop();
     }
-    bench.sandbox.ok(&["create", "--readonly", "ro", "--table", "0 8 linear disk 0"]);
-    let refused = Command::new("qemu-io").args(["-f", "raw", &bench.uri("ro"), "-c", "write 0 512"]).output();
-    assert!(!refused.unwrap().status.success());
-    bench.server.stop();
 }
 
 #[test]
@@ -190,27 +202,28 @@ fn fio_finds_every_block_as_it_wrote_it() {
     if !have(&["fio"]) {
         return;
     }
-    let bench = Bench::start();
-    for (device, sizes) in [("lin", "512-300k"), ("str", "4k-64k")] {
-        let uri = format!("--uri={}", bench.uri(device));
-        let sizes = format!("--bsrange={sizes}");
-        bench.ok(
-            "fio",
-            &[
-                "--name=verify",
-                "--ioengine=nbd",
-                &uri,
-                "--rw=randwrite",
-                &sizes,
-                "--bs_unaligned=1",
-                "--iodepth=32",
-                "--size=16m",
-                "--verify=crc32c",
-                "--verify_fatal=1",
-                "--randrepeat=0",
-                "--fsync=64",
-            ],
-        );
+    for bench in Bench::both() {
+        for (device, sizes) in [("lin", "512-300k"), ("str", "4k-64k")] {
+            let uri = format!("--uri={}", bench.uri(device));
+            let sizes = format!("--bsrange={sizes}");
+            bench.ok(
+                "fio",
+                &[
+                    "--name=verify",
+                    "--ioengine=nbd",
+                    &uri,
+                    "--rw=randwrite",
+                    &sizes,
+                    "--bs_unaligned=1",
+                    "--iodepth=32",
+                    "--size=16m",
+                    "--verify=crc32c",
+                    "--verify_fatal=1",
+                    "--randrepeat=0",
+                    "--fsync=64",
+                ],
+            );
+        }
+        bench.server.stop();
     }
-    bench.server.stop();
 }

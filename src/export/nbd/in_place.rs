@@ -15,9 +15,8 @@ use std::ops::Range;
 /// How many requests are done at once at most: more, and the client has nothing to do meanwhile.
 const MOST: usize = 8;
 
-/// How many bytes a run of replies has at most. So many are one buffer to a local socket of Linux (`unix_stream_sendmsg` in
-/// net/unix/af_unix.c), which is filled as a whole or not sent: a file that is cut short meanwhile is found out before a
-/// client has got half of a reply.
+/// How many bytes the data of a run has at most. Replies to reads are not more than the socket takes as a whole either: a
+/// file that is cut short meanwhile is to be found out before a client has got half of a reply.
 const MOST_BYTES: usize = 40 << 10;
 
 /// For so many requests it is not tried again at most, where it was in vain.
@@ -56,7 +55,7 @@ impl Run {
                 DataHead::simple(request.cookie)
             };
             bytes += head.as_bytes().len() + request.bytes();
-            if bytes > MOST_BYTES {
+            if bytes > if request.command == Command::Read { session.whole } else { MOST_BYTES } {
                 break;
             }
             self.heads.push(head);
@@ -65,11 +64,10 @@ impl Run {
             rest = behind;
         }
         match self.requests.first()?.command {
-            Command::Read if session.is_local => Some(Access::Read),
+            Command::Read => Some(Access::Read),
             // One alone is as quick in the ordinary way.
             Command::Write if self.requests.len() > 1 => Some(Access::Write),
-            Command::Read
-            | Command::Write
+            Command::Write
             | Command::Disconnect
             | Command::Flush
             | Command::Trim

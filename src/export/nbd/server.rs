@@ -263,8 +263,8 @@ impl Presence {
     fn work(&self, socket: &Arc<Socket>, agreed: Agreed) -> io::Result<()> {
         let Agreed::Work { device, name, identity, structured, allocation } = agreed else { return Ok(()) };
         self.change(|client| client.work = Some((name, identity)));
-        let (socket, sending, is_local) = (socket.clone(), Mutex::default(), socket.is_local());
-        let session = Session { device, socket, is_local, structured, allocation, sending };
+        let (socket, sending, whole) = (socket.clone(), Mutex::default(), socket.whole());
+        let session = Session { device, socket, whole, structured, allocation, sending };
         let served = Transmission::new(session, &self.shared.stopping).run();
         self.change(|client| client.work = None);
         served

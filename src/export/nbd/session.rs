@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(super) struct Session {
     pub(super) device: Arc<dyn BlockDevice>,
     pub(super) socket: Arc<Socket>,
-    /// The socket is one of this machine's own: see [`Socket::is_local`].
-    pub(super) is_local: bool,
+    /// What the socket takes as a whole: see [`Socket::whole`].
+    pub(super) whole: usize,
     /// Replies come in chunks with their lengths.
     pub(super) structured: bool,
     /// The client may ask which blocks are stored.

@@ -4,7 +4,7 @@ use crate::sys::mapped::{self, Part};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{
-    MsgFlags, Shutdown, UnixAddr, getsockname, recv, send, setsockopt, shutdown, sockopt,
+    MsgFlags, Shutdown, UnixAddr, getsockname, getsockopt, recv, send, setsockopt, shutdown, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::io;
@@ -54,7 +54,7 @@ impl Socket {
     }
 
     /// Sends pieces of memory, each with a part of a mapped file behind it, if there is room for all of them now; whether
-    /// it did. Nothing was sent if not.
+    /// it did. Nothing was sent if not. There must be no more of it than [`Socket::whole`].
     ///
     /// # Errors
     /// What ends the connection.
@@ -62,7 +62,7 @@ impl Socket {
         let wanted: usize = pieces.iter().map(|(head, part)| head.len() + part.length()).sum();
         match mapped::send(self.0.as_fd(), pieces) {
             Ok(sent) if sent == wanted => Ok(true),
-            // The client could not be told what follows the part that it got: no local socket does that to so little.
+            // The client could not be told what became of the rest: no socket does that to what it takes as a whole.
             Ok(_) => Err(io::ErrorKind::WriteZero.into()),
             // No room, or a file that was cut short.
             Err(error)
@@ -74,9 +74,13 @@ impl Socket {
         }
     }
 
-    /// Whether it is one of this machine's own (AF_UNIX), where what is sent at once goes as a whole or not at all.
-    pub(super) fn is_local(&self) -> bool {
-        getsockname::<UnixAddr>(self.0.as_raw_fd()).is_ok()
+    /// How many bytes it takes as a whole or not at all: 0 but for one of this machine's own (AF_UNIX), whose system puts so
+    /// many into one buffer, and fills it before anybody sees it.
+    pub(super) fn whole(&self) -> usize {
+        // Half of the socket's room, and a little less; a page's head and 32 KiB (`unix_stream_sendmsg` in net/unix/af_unix.c).
+        let room = getsockopt(&self.0, sockopt::SndBuf).unwrap_or(0) / 2;
+        let is_local = getsockname::<UnixAddr>(self.0.as_raw_fd()).is_ok();
+        if is_local { room.saturating_sub(64).min(35 << 10) } else { 0 }
     }
 
     /// Sends what the other side has room for at once.
