@@ -111,7 +111,7 @@ impl Snapshot {
                     .map_err(|fault| Fault { errno: fault.errno, ..init.refuse(COW, &fault.reason) })?;
                 let made = match store {
                     Store::Persistent { .. } => open_store(&cow, &origin_pdev, asked),
-                    Store::Transient => transient(asked),
+                    Store::Transient => transient(&origin_pdev, asked),
                 };
                 Arc::new(made.map_err(|unusable| Fault {
                     errno: unusable.errno,
@@ -238,26 +238,31 @@ fn chunk_size(init: &Init<'_>, cow: &Pdev, origin: &Pdev) -> Result<u64, Fault> 
     Ok(sectors)
 }
 
-fn transient(chunk: u64) -> Result<Core, Unusable> {
+fn transient(origin: &Pdev, chunk: u64) -> Result<Core, Unusable> {
     if chunk == 0 {
         return Err(Unusable::new(Errno::EINVAL, "a transient snapshot needs a chunk size"));
     }
-    Ok(Core::new(chunk, None, 0, Exceptions::default(), true))
+    Ok(Core::new(chunk, None, 0, exceptions(origin, chunk), true))
+}
+
+/// None yet.
+fn exceptions(origin: &Pdev, chunk: u64) -> Exceptions {
+    Exceptions::new(origin.sectors().0.div_ceil(chunk))
 }
 
 /// Opens the store on a COW device, or makes one.
 fn open_store(cow: &Pdev, origin: &Pdev, asked: u64) -> Result<Core, Unusable> {
-    let exceptions = Exceptions::default();
     match layout::read_header(cow, origin, asked)? {
         Header::None => {
             let chunk = if asked == 0 { layout::default_chunk(cow) } else { asked };
             let log = Log::create(cow, chunk)?;
-            Ok(Core::new(chunk, Some(log), 2, exceptions, true))
+            Ok(Core::new(chunk, Some(log), 2, exceptions(origin, chunk), true))
         }
         Header::Store { chunk, valid: false } => {
-            Ok(Core::new(chunk, Some(Log::empty(chunk)), 2, exceptions, false))
+            Ok(Core::new(chunk, Some(Log::empty(chunk)), 2, exceptions(origin, chunk), false))
         }
         Header::Store { chunk, valid: true } => {
+            let exceptions = exceptions(origin, chunk);
             let (log, free) = Log::read(cow, chunk, |old, new| exceptions.insert(old, new))?;
             Ok(Core::new(chunk, Some(log), free, exceptions, true))
         }

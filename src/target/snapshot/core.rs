@@ -19,6 +19,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 pub(super) struct Core {
     /// Sectors of a chunk, a power of 2.
     pub(super) chunk: u64,
+    /// Which power of 2 that is: each request asks for its chunks, and to divide takes longer than to shift.
+    shift: u32,
     pub(super) exceptions: Exceptions,
     valid: AtomicBool,
     overflowed: AtomicBool,
@@ -93,6 +95,7 @@ impl Core {
     pub(super) fn new(chunk: u64, log: Option<Log>, free: u64, exceptions: Exceptions, valid: bool) -> Self {
         Self {
             chunk,
+            shift: chunk.trailing_zeros(),
             exceptions,
             valid: AtomicBool::new(valid),
             overflowed: AtomicBool::new(false),
@@ -102,6 +105,21 @@ impl Core {
             written: Condvar::new(),
             log: log.map(Mutex::new),
         }
+    }
+
+    /// The chunk that a sector is in.
+    pub(super) fn chunk_of(&self, sector: u64) -> u64 {
+        sector >> self.shift
+    }
+
+    /// How many sectors of its chunk are before that one.
+    pub(super) fn skip(&self, sector: u64) -> u64 {
+        sector & (self.chunk - 1)
+    }
+
+    /// How many chunks it takes to hold so many sectors.
+    pub(super) fn chunks(&self, sectors: u64) -> u64 {
+        self.chunk_of(sectors) + u64::from(self.skip(sectors) > 0)
     }
 
     pub(super) fn is_valid(&self) -> bool {

@@ -1,47 +1,32 @@
 //! Which chunks have a copy of their own, and where: the exceptions that are complete.
 //!
-//! A shard holds every so-manieth group of chunks behind a lock of its own. Who reads a chunk from the origin holds its
-//! shard for as long as that takes, and who adds the chunk's exception waits for it: only after that the origin may be
-//! written (the kernel tracks such reads chunk by chunk instead).
+//! Looking one up takes no lock, and a copy that was found can be read without one: it stays where it is for as long as the
+//! snapshot is resumed (a merge takes exceptions away, but neither their copies nor before the origin has the same).
+//!
+//! That a chunk has *no* copy holds for an instant only. Who reads such a chunk from the origin therefore holds its group
+//! for as long as that takes, looks again, and who adds the chunk's exception waits for it: only after that the exception
+//! can be seen, and only after that the origin may be written (the kernel tracks such reads chunk by chunk instead).
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use super::pages::{PAGE, Pages};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-/// Consecutive chunks that share a shard: so many are looked up, and read, under one lock.
-const GROUP: u64 = 32;
+/// Consecutive chunks that are held together, and read at once.
+const GROUP: u64 = PAGE;
 
-/// How many shards there are.
-const SHARDS: u64 = 128;
-
-/// A hash of chunk numbers: they are neighbours far more often than not, and nobody chooses them to collide within the
-/// 32 of a group and every 4096th after it.
-#[derive(Debug, Default)]
-pub(super) struct Mix(u64);
-
-impl Hasher for Mix {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // Fibonacci hashing; the table looks at the high bits and at the low ones.
-        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = mixed ^ (mixed >> 32);
-    }
-}
-
-type Map = HashMap<u64, u64, BuildHasherDefault<Mix>>;
+/// How many locks share the groups among them.
+const LOCKS: u64 = 128;
 
 /// The complete exceptions of a snapshot: chunks of the origin to chunks of the COW device.
 #[derive(Debug)]
 pub(super) struct Exceptions {
-    shards: Box<[RwLock<Map>]>,
+    pages: Pages,
+    locks: Box<[Lock]>,
 }
+
+/// On a cache line of its own.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Lock(RwLock<()>);
 
 /// Chunks that are alike: all the origin's, or copied to consecutive chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,110 +39,164 @@ pub(super) struct Run {
 
 /// Chunks of one group, while nobody adds an exception to it.
 #[derive(Debug)]
-pub(super) struct Held<'a>(RwLockReadGuard<'a, Map>);
-
-impl Default for Exceptions {
-    fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| RwLock::default()).collect() }
-    }
+pub(super) struct Held<'a> {
+    pages: &'a Pages,
+    _lock: RwLockReadGuard<'a, ()>,
 }
 
 impl Exceptions {
-    fn shard(&self, chunk: u64) -> &RwLock<Map> {
-        let index = usize::try_from(chunk / GROUP % SHARDS).unwrap_or_default();
-        &self.shards[index]
+    /// None yet, for an origin of so many chunks; there may be some beyond them.
+    pub(super) fn new(chunks: u64) -> Self {
+        Self { pages: Pages::new(chunks), locks: (0..LOCKS).map(|_| Lock::default()).collect() }
+    }
+
+    fn lock(&self, chunk: u64) -> &RwLock<()> {
+        let index = usize::try_from(chunk / GROUP % LOCKS).unwrap_or_default();
+        &self.locks[index].0
     }
 
     /// Where the chunk's copy is.
     pub(super) fn copy_of(&self, chunk: u64) -> Option<u64> {
-        self.hold(chunk).0.get(&chunk).copied()
+        self.pages.get(chunk)
+    }
+
+    /// The chunks from `chunk` on that are alike, at most `limit`, which is above 0. That some have no copy may be
+    /// otherwise by the time that this returns.
+    pub(super) fn run(&self, chunk: u64, limit: u64) -> Run {
+        self.pages.run(chunk, limit)
     }
 
     /// Keeps exceptions from being added to the chunk's group.
     pub(super) fn hold(&self, chunk: u64) -> Held<'_> {
-        Held(self.shard(chunk).read().unwrap_or_else(PoisonError::into_inner))
+        Held { pages: &self.pages, _lock: self.lock(chunk).read().unwrap_or_else(PoisonError::into_inner) }
     }
 
     /// Adds an exception, after reads of the origin that are under way in its group.
     pub(super) fn insert(&self, chunk: u64, copy: u64) {
-        self.shard(chunk).write().unwrap_or_else(PoisonError::into_inner).insert(chunk, copy);
+        let _alone = self.lock(chunk).write().unwrap_or_else(PoisonError::into_inner);
+        self.pages.set(chunk, copy);
     }
 
     /// Forgets an exception.
     pub(super) fn remove(&self, chunk: u64) {
-        self.shard(chunk).write().unwrap_or_else(PoisonError::into_inner).remove(&chunk);
+        let _alone = self.lock(chunk).write().unwrap_or_else(PoisonError::into_inner);
+        self.pages.clear(chunk);
     }
 
     /// Waits for all who hold a group now.
     pub(super) fn wait_for_readers(&self) {
-        self.shards.iter().for_each(|shard| drop(shard.write().unwrap_or_else(PoisonError::into_inner)));
-    }
-
-    /// The chunks from `chunk` on that are alike, at most `limit`, which is above 0.
-    pub(super) fn run(&self, chunk: u64, limit: u64) -> Run {
-        let mut run = self.hold(chunk).run(chunk, limit);
-        while run.chunks < limit {
-            let next = chunk + run.chunks;
-            if !next.is_multiple_of(GROUP) {
-                break;
-            }
-            let more = self.hold(next).run(next, limit - run.chunks);
-            let follows = run.copy.map(|copy| copy.wrapping_add(run.chunks));
-            if more.copy != follows {
-                break;
-            }
-            run.chunks += more.chunks;
-        }
-        run
+        self.locks.iter().for_each(|lock| drop(lock.0.write().unwrap_or_else(PoisonError::into_inner)));
     }
 }
 
 impl Held<'_> {
     /// The chunks from `chunk` on that are alike, at most `limit` and none outside of the group.
     pub(super) fn run(&self, chunk: u64, limit: u64) -> Run {
-        let copy = self.0.get(&chunk).copied();
-        let limit = limit.min(GROUP - chunk % GROUP);
-        let alike =
-            |ahead: &u64| self.0.get(&(chunk + ahead)).copied() == copy.map(|copy| copy.wrapping_add(*ahead));
-        let chunks = 1 + (1..limit).take_while(alike).count() as u64;
-        Run { copy, chunks }
+        self.pages.run(chunk, limit.min(GROUP - chunk % GROUP))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arbtest::arbtest;
-    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::thread;
 
-    #[test]
-    fn runs_are_those_of_a_plain_map() {
-        arbtest(|u| {
-            let (table, mut plain) = (Exceptions::default(), BTreeMap::new());
-            for _ in 0..u.int_in_range(0..=120)? {
-                let chunk = u.int_in_range(0..=100)?;
-                if u.ratio(1, 8)? {
-                    table.remove(chunk);
-                    plain.remove(&chunk);
-                } else {
-                    let copy = if u.ratio(3, 4)? { chunk + 2 } else { u.int_in_range(2..=200)? };
-                    table.insert(chunk, copy);
-                    plain.insert(chunk, copy);
-                }
+    const CHUNKS: u64 = 4 * GROUP;
+    const ROUNDS: u64 = 60;
+
+    /// An origin and its copies of one number a chunk; chunk c holds c until it is written.
+    struct Storage {
+        table: Exceptions,
+        origin: Vec<AtomicU64>,
+        cow: Vec<AtomicU64>,
+    }
+
+    impl Storage {
+        /// Half of the chunks are beyond what the table was made for.
+        fn new() -> Self {
+            Self {
+                table: Exceptions::new(CHUNKS / 2),
+                origin: (0..CHUNKS).map(AtomicU64::new).collect(),
+                cow: (0..CHUNKS).map(|_| AtomicU64::new(u64::MAX)).collect(),
             }
-            let (chunk, limit) = (u.int_in_range(0..=100)?, u.int_in_range(1..=100)?);
-            let copy = plain.get(&chunk).copied();
-            let alike = (0..limit)
-                .take_while(|ahead| plain.get(&(chunk + ahead)).copied() == copy.map(|c| c + ahead));
-            assert_eq!(table.run(chunk, limit), Run { copy, chunks: alike.count() as u64 });
-            assert_eq!(table.copy_of(chunk), copy);
-            Ok(())
-        });
+        }
+
+        /// As the snapshot reads a chunk.
+        fn read(&self, chunk: u64) -> u64 {
+            let number = |of: &[AtomicU64], chunk| of[usize::try_from(chunk).unwrap()].load(Ordering::Relaxed);
+            if let Some(copy) = self.table.copy_of(chunk) {
+                return number(&self.cow, copy);
+            }
+            let held = self.table.hold(chunk);
+            match held.run(chunk, 1).copy {
+                Some(copy) => number(&self.cow, copy),
+                None => number(&self.origin, chunk),
+            }
+        }
+
+        /// As the origin is written: the copy, the exception, the new content.
+        fn overwrite(&self, chunk: u64) {
+            let (old, new) = (usize::try_from(chunk).unwrap(), CHUNKS - 1 - chunk);
+            let number = self.origin[old].load(Ordering::Relaxed);
+            self.cow[usize::try_from(new).unwrap()].store(number, Ordering::Relaxed);
+            self.table.insert(chunk, new);
+            self.origin[old].store(u64::MAX, Ordering::Relaxed);
+        }
     }
 
     #[test]
-    fn the_last_chunk_of_all_has_an_answer() {
-        let table = Exceptions::default();
-        assert_eq!(table.run(u64::MAX, 1), Run { copy: None, chunks: 1 });
+    fn readers_see_chunks_as_they_were_while_the_origin_is_overwritten() {
+        for round in 0..ROUNDS {
+            let (storage, done) = (Storage::new(), AtomicBool::new(false));
+            thread::scope(|scope| {
+                let (storage, done) = (&storage, &done);
+                for reader in 0..2 {
+                    scope.spawn(move || {
+                        let mut chunk = round + reader;
+                        while !done.load(Ordering::Relaxed) {
+                            chunk = (chunk * 5 + 1) % CHUNKS;
+                            assert_eq!(storage.read(chunk), chunk);
+                        }
+                    });
+                }
+                let writers: Vec<_> = (0..2)
+                    .map(|parity| {
+                        scope.spawn(move || {
+                            let own = (0..CHUNKS).filter(|chunk| chunk % 2 == parity);
+                            own.for_each(|chunk| storage.overwrite(chunk));
+                        })
+                    })
+                    .collect();
+                writers.into_iter().for_each(|writer| writer.join().unwrap());
+                done.store(true, Ordering::Relaxed);
+            });
+            assert!((0..CHUNKS).all(|chunk| storage.read(chunk) == chunk));
+        }
+    }
+
+    #[test]
+    fn an_exception_is_not_seen_before_who_holds_its_group_is_done() {
+        let table = Exceptions::new(CHUNKS);
+        let held = table.hold(1);
+        thread::scope(|scope| {
+            let adding = scope.spawn(|| table.insert(2, 7));
+            for _ in 0..100 {
+                assert_eq!((held.run(1, 5).chunks, table.copy_of(2)), (5, None));
+                thread::yield_now();
+            }
+            assert!(!adding.is_finished());
+            drop(held);
+        });
+        assert_eq!(table.copy_of(2), Some(7));
+    }
+
+    #[test]
+    fn what_is_held_ends_with_the_group() {
+        let table = Exceptions::new(CHUNKS);
+        table.insert(GROUP, 2);
+        assert_eq!(table.hold(3).run(3, CHUNKS), Run { copy: None, chunks: GROUP - 3 });
+        assert_eq!(table.run(3, CHUNKS), Run { copy: None, chunks: GROUP - 3 });
+        assert_eq!(table.run(GROUP + 1, CHUNKS), Run { copy: None, chunks: CHUNKS });
     }
 }

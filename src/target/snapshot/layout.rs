@@ -109,7 +109,7 @@ pub(super) fn read_header(cow: &Pdev, origin: &Pdev, asked: u64) -> Result<Heade
 
 /// The chunk size that a new store gets when the table does not say.
 pub(super) fn default_chunk(cow: &Pdev) -> u64 {
-    DEFAULT_CHUNK.max(cow.block_size().0 / SECTOR_SIZE)
+    DEFAULT_CHUNK.max(cow.block_size().0 / SECTOR_SIZE).next_power_of_two()
 }
 
 /// Writes the header, and zeros for the rest of its chunk.

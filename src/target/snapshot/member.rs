@@ -103,10 +103,9 @@ impl Member {
 
     /// Whether the chunk of a sector has a copy, and for how many sectors on, at most `length`, that holds.
     pub(super) fn copied(&self, sector: u64, length: u64) -> (Option<u64>, u64) {
-        let chunk = self.core.chunk;
-        let skip = sector % chunk;
-        let run = self.core.exceptions.run(sector / chunk, (skip + length).div_ceil(chunk));
-        (run.copy, run.chunks.saturating_mul(chunk).saturating_sub(skip).min(length))
+        let skip = self.core.skip(sector);
+        let run = self.core.exceptions.run(self.core.chunk_of(sector), self.core.chunks(skip + length));
+        (run.copy, run.chunks.saturating_mul(self.core.chunk).saturating_sub(skip).min(length))
     }
 
     /// Copies what the snapshot does not have yet of a range of the origin, which is about to be written. What cannot be
@@ -178,36 +177,47 @@ impl Member {
         let (mut at, mut rest) = (sector, buffer);
         while !rest.is_empty() {
             let left = rest.len() as u64 / SECTOR_SIZE;
-            let chunk = self.core.chunk;
-            let (first, skip) = (at / chunk, at % chunk);
-            let held = self.core.exceptions.hold(first);
+            let (copy, run) = self.copied(at, left);
+            let Some(copy) = copy else {
+                at += self.read_originals(at, &mut rest)?;
+                continue;
+            };
             if !self.is_valid() {
                 return Err(Errno::EIO);
             }
-            let run = held.run(first, (skip + left).div_ceil(chunk));
-            let sectors = (run.chunks * chunk - skip).min(left);
-            let bytes = sectors * SECTOR_SIZE;
-            let part = usize::try_from(bytes).map_err(|_| Errno::EIO)?;
-            let now = rest.split_off_mut(..part).ok_or(Errno::EIO)?;
-            match run.copy {
-                Some(copy) => {
-                    drop(held);
-                    self.cow.read_at(now, layout::place(&self.cow, chunk, copy, skip, bytes)?)?;
-                }
-                None => {
-                    self.origin.read_at(now, layout::place(&self.origin, 1, at, 0, bytes)?)?;
-                    drop(held);
-                }
-            }
-            at += sectors;
+            let now = rest.split_off_mut(..bytes_of(run)?).ok_or(Errno::EIO)?;
+            let place =
+                layout::place(&self.cow, self.core.chunk, copy, self.core.skip(at), run * SECTOR_SIZE)?;
+            self.cow.read_at(now, place)?;
+            at += run;
         }
         Ok(())
     }
 
+    /// Reads what had no copy a moment ago into the buffer's head, which it takes off; gives how many sectors that was: 0
+    /// if there is a copy now.
+    fn read_originals(&self, at: u64, rest: &mut &mut [u8]) -> Result<u64, Errno> {
+        let left = rest.len() as u64 / SECTOR_SIZE;
+        let (first, skip) = (self.core.chunk_of(at), self.core.skip(at));
+        let held = self.core.exceptions.hold(first);
+        // Who gives the snapshot up waits for whoever still found it valid.
+        if !self.is_valid() {
+            return Err(Errno::EIO);
+        }
+        let run = held.run(first, self.core.chunks(skip + left));
+        if run.copy.is_some() {
+            return Ok(0);
+        }
+        let sectors = (run.chunks * self.core.chunk - skip).min(left);
+        let now = rest.split_off_mut(..bytes_of(sectors)?).ok_or(Errno::EIO)?;
+        self.origin.read_at(now, layout::place(&self.origin, 1, at, 0, sectors * SECTOR_SIZE)?)?;
+        Ok(sectors)
+    }
+
     /// Has a range read from the origin, if all of it is the origin's and in one group of chunks.
     pub(super) fn lend(&self, sector: u64, length: u64, visit: &mut Lent<'_>) -> Option<Result<(), Errno>> {
-        let (first, skip) = (sector / self.core.chunk, sector % self.core.chunk);
-        let chunks = (skip + length).div_ceil(self.core.chunk);
+        let first = self.core.chunk_of(sector);
+        let chunks = self.core.chunks(self.core.skip(sector) + length);
         let held = self.core.exceptions.hold(first);
         let run = held.run(first, chunks);
         let end = sector.checked_add(length)?;
@@ -315,7 +325,7 @@ impl Member {
 
     /// Where a copy of the chunk of `sector` is on the COW device, for that sector.
     pub(super) fn on_cow(&self, copy: u64, sector: u64) -> Option<Sectors> {
-        let at = copy.checked_mul(self.core.chunk)?.checked_add(sector % self.core.chunk)?;
+        let at = copy.checked_mul(self.core.chunk)?.checked_add(self.core.skip(sector))?;
         Some(Sectors(at))
     }
 }

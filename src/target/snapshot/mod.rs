@@ -19,6 +19,7 @@ mod log;
 mod member;
 mod merge;
 mod origin;
+mod pages;
 mod passing;
 mod reading;
 
