@@ -137,7 +137,7 @@ mod tests {
 
         /// As the origin is written: the copy, the exception, the new content.
         fn overwrite(&self, chunk: u64) {
-            let (old, new) = (usize::try_from(chunk).unwrap(), CHUNKS - 1 - chunk);
+            let (old, new) = (usize::try_from(chunk).unwrap(), (chunk + 5) % CHUNKS);
             let number = self.origin[old].load(Ordering::Relaxed);
             self.cow[usize::try_from(new).unwrap()].store(number, Ordering::Relaxed);
             self.table.insert(chunk, new);
