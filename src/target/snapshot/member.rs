@@ -2,7 +2,7 @@
 //!
 //! Positions are sectors of the origin; all ranges lie within the snapshot.
 
-use super::core::{Claim, Core, End};
+use super::core::{Core, End};
 use super::exceptions::Run;
 use super::layout;
 use crate::block::{BlockDevice, Pdev};
@@ -147,31 +147,6 @@ impl Member {
         }
     }
 
-    fn copy_claimed(&self, claims: &[Claim]) -> Result<(), Errno> {
-        let mut bytes = Vec::new();
-        for ((old, new), chunks) in claims.iter().flat_map(|claim| consecutive(&claim.exceptions)) {
-            self.originals(old, chunks, &mut bytes)?;
-            self.put_copies(new, &bytes)?;
-        }
-        Ok(())
-    }
-
-    /// Fills the buffer with the content of chunks on the origin, as far as it goes.
-    fn originals(&self, chunk: u64, chunks: u64, bytes: &mut Vec<u8>) -> Result<(), Errno> {
-        let at = chunk.checked_mul(self.core.chunk).ok_or(Errno::EIO)?;
-        let left = self.origin.sectors().0.checked_sub(at).ok_or(Errno::EIO)?;
-        bytes.resize(bytes_of((chunks * self.core.chunk).min(left))?, 0);
-        if bytes.is_empty() { Ok(()) } else { self.origin.read_at(bytes, Bytes(at * SECTOR_SIZE)) }
-    }
-
-    fn put_copies(&self, new: u64, bytes: &[u8]) -> Result<(), Errno> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let at = layout::place(&self.cow, self.core.chunk, new, 0, bytes.len() as u64)?;
-        self.cow.write_at(bytes, at)
-    }
-
     /// Reads the snapshot.
     pub(super) fn read(&self, sector: u64, buffer: &mut [u8]) -> Result<(), Errno> {
         let (mut at, mut rest) = (sector, buffer);
@@ -276,29 +251,6 @@ impl Member {
         Ok((next * chunk).saturating_sub(at).min(length))
     }
 
-    /// Fills the claimed chunks: with data where there is some, with the origin's content around it.
-    fn write_claimed(&self, claim: &Claim, at: u64, data: &[u8]) -> Result<(), Errno> {
-        let chunk = self.core.chunk;
-        let end = at + data.len() as u64 / SECTOR_SIZE;
-        for ((old, new), chunks) in consecutive(&claim.exceptions) {
-            let (from, to) = (old * chunk, (old + chunks) * chunk);
-            // Where the run and the data overlap.
-            let (low, high) = (from.max(at), to.min(end));
-            let part = data.get(bytes_of(low - at)?..bytes_of(high - at)?).ok_or(Errno::EIO)?;
-            if (low, high) == (from, to) {
-                let place = layout::place(&self.cow, chunk, new, 0, part.len() as u64)?;
-                self.cow.write_at(part, place)?;
-                continue;
-            }
-            let mut bytes = Vec::new();
-            self.originals(old, chunks, &mut bytes)?;
-            let within = bytes_of(low - from)?..bytes_of(high - from)?;
-            bytes.get_mut(within).ok_or(Errno::EIO)?.copy_from_slice(part);
-            self.put_copies(new, &bytes)?;
-        }
-        Ok(())
-    }
-
     /// Makes copies of a range zeros where they are whole chunks, and forgets parts of them; what is the origin's stays.
     pub(super) fn discard(&self, sector: u64, length: u64) -> Result<(), Errno> {
         let (mut at, end) = (sector, sector + length);
@@ -337,10 +289,4 @@ pub(super) fn head(data: &[u8], sectors: u64) -> Result<&[u8], Errno> {
 
 pub(super) fn bytes_of(sectors: u64) -> Result<usize, Errno> {
     usize::try_from(sectors * SECTOR_SIZE).map_err(|_| Errno::EIO)
-}
-
-/// Exceptions in order as runs that are consecutive in both places: the first, and how many.
-fn consecutive(exceptions: &[(u64, u64)]) -> impl Iterator<Item = ((u64, u64), u64)> {
-    let follows = |one: &(u64, u64), next: &(u64, u64)| one.0 + 1 == next.0 && one.1 + 1 == next.1;
-    exceptions.chunk_by(follows).filter_map(|run| run.first().map(|first| (*first, run.len() as u64)))
 }

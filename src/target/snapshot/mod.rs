@@ -12,6 +12,7 @@
 //! targets may hold for a while.
 
 mod arguments;
+mod copying;
 mod core;
 mod exceptions;
 mod layout;
