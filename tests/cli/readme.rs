@@ -42,6 +42,17 @@ fn the_picture_is_made_of_golden_screens() {
     assert_eq!(shown.trim_end(), picture.trim_end(), "UPDATE=1 cargo test --test cli readme");
 }
 
+#[test]
+fn the_static_programs_are_built_as_it_says() {
+    let script = fs::read_to_string(path("tests/kernel/static")).unwrap();
+    let flags = script.lines().find_map(|line| line.strip_prefix("export ")).unwrap();
+    let readme = fs::read_to_string(path("README.md")).unwrap();
+    let says = |rest: &str| readme.lines().any(|line| line.trim() == format!("{flags} cargo {rest}"));
+    let target = "--target x86_64-unknown-linux-gnu";
+    assert!(says(&format!("install --locked --path . {target}")), "{flags}");
+    assert!(says(&format!("build --profile small --no-default-features {target}")), "{flags}");
+}
+
 /// What a recipe needs that is not here.
 fn missing(recipe: &str) -> Option<&'static str> {
     let programs = ["sqlite3", "mkfs.ext4", "debugfs"];
