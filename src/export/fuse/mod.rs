@@ -5,8 +5,8 @@
 //!                     kernel ◀─ reply, or a pipe full of the disks' pages ──────┘
 //! ```
 //!
-//! The kernel's protocol is spoken here, without a library: the pages of disks go to clients through pipes (splice(2)),
-//! no request allocates memory, and the number of threads grows with the requests that wait. The kernel caches nothing,
+//! The kernel's protocol is spoken here, without a library: the pages of disks go to clients through pipes (splice(2)), or
+//! straight out of a file that is memory, and the number of threads grows with the requests that wait. The kernel caches nothing,
 //! neither names nor sizes nor data, so that what a command has done to a device is what the next system call sees.
 //!
 //! Passthrough (`FUSE_PASSTHROUGH`), with which the kernel reads a disk's file without asking, is not used: a file once

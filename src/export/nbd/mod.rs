@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Listener ─ accept ─▶ handshake ─▶ Session ─▶ transmission: inbox ─▶ requests ─▶ outbox
-//!                      (tls: a pump between two sockets)       ├─ bulk: file ─ pipe ─ socket, no copy through memory
+//!                      (tls: a pump between two sockets)       ├─ in_place: mapped file ─ socket, a run of small requests
+//!                                                              ├─ bulk: file ─ pipe ─ socket, no copy through memory
 //!                                                              └─ pool: what may sleep, answered out of order
 //! ```
 //!
@@ -29,7 +30,6 @@ mod session;
 mod slow;
 mod socket;
 mod status;
-
 mod tls;
 mod transmission;
 mod zeroing;
