@@ -124,7 +124,8 @@ mod tests {
 
         /// As the snapshot reads a chunk.
         fn read(&self, chunk: u64) -> u64 {
-            let number = |of: &[AtomicU64], chunk| of[usize::try_from(chunk).unwrap()].load(Ordering::Relaxed);
+            let number =
+                |of: &[AtomicU64], chunk| of[usize::try_from(chunk).unwrap()].load(Ordering::Relaxed);
             if let Some(copy) = self.table.copy_of(chunk) {
                 return number(&self.cow, copy);
             }

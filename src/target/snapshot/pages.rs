@@ -181,7 +181,8 @@ impl Pages {
         match self.slot(chunk) {
             Slot::In(place, slot) if place.page.get().is_some() => {
                 let found = |ahead, slot| self.decode(chunk + ahead, place.number(slot));
-                chunks.zip(slot..).take_while(|(ahead, slot)| is_so(ahead, found(*ahead, *slot))).count() as u64
+                chunks.zip(slot..).take_while(|(ahead, slot)| is_so(ahead, found(*ahead, *slot))).count()
+                    as u64
             }
             Slot::In(..) | Slot::Missing if copy.is_none() => limit,
             Slot::In(..) | Slot::Missing => 0,
