@@ -63,19 +63,11 @@ impl Run {
             self.requests.push(request);
             rest = behind;
         }
-        match self.requests.first()?.command {
-            Command::Read => Some(Access::Read),
-            // One alone is as quick in the ordinary way.
-            Command::Write if self.requests.len() > 1 => Some(Access::Write),
-            Command::Write
-            | Command::Disconnect
-            | Command::Flush
-            | Command::Trim
-            | Command::Cache
-            | Command::WriteZeroes
-            | Command::BlockStatus
-            | Command::Unknown => None,
+        if self.requests.first()?.command == Command::Read {
+            return Some(Access::Read);
         }
+        // One write alone is as quick in the ordinary way.
+        (self.requests.len() > 1).then_some(Access::Write)
     }
 
     /// Answers the first reads of the run; how many.
@@ -136,16 +128,12 @@ impl Run {
 /// Takes a plain read or write off, with its data, if all of it is here and it may be small enough.
 fn take_small(received: &[u8]) -> Option<(Request, &[u8])> {
     let request = Request::parse(received.first_chunk()?)?;
-    let length = match request.command {
-        Command::Read => REQUEST_LEN,
-        Command::Write => REQUEST_LEN.checked_add(request.bytes())?,
-        Command::Disconnect
-        | Command::Flush
-        | Command::Trim
-        | Command::Cache
-        | Command::WriteZeroes
-        | Command::BlockStatus
-        | Command::Unknown => return None,
+    let length = if request.command == Command::Write {
+        REQUEST_LEN.checked_add(request.bytes())?
+    } else if request.command == Command::Read {
+        REQUEST_LEN
+    } else {
+        return None;
     };
     let fits = request.length > 0 && request.bytes() < MOST_BYTES && request.flags == 0;
     fits.then(|| received.get(length..)).flatten().map(|behind| (request, behind))
