@@ -52,9 +52,9 @@ pub(super) fn read(
     // processor fetches it. A part that is not there in place is not fetched.
     let follows = open.read_to.load(Ordering::Relaxed) == at && length >= PIPED_FROM;
     open.read_to.store(end, Ordering::Relaxed);
-    let next = within(device, end, length as u64);
+    let next = if follows { within(device, end, length as u64) } else { 0 };
     let ranges = [Bytes(at)..Bytes(end), Bytes(end)..Bytes(end + next)];
-    let wanted = if follows && next > 0 { &ranges[..] } else { &ranges[..1] };
+    let wanted = if next > 0 { &ranges[..] } else { &ranges[..1] };
     let in_place = device.in_place(Access::Read, wanted, &mut |parts| {
         let mut parts = parts.iter();
         parts.next().into_iter().for_each(|part| pipe.answer_mapped(channel, unique, *part));

@@ -106,7 +106,7 @@ impl Pipe {
 }
 
 impl Pipe {
-    /// Answers a read with what is in a mapped file, as one of the things below that works. Should the file have been cut
+    /// Answers a read with a part of a mapped file: through the pipe if it is large and has room there. Should the file have been cut
     /// short meanwhile the kernel gives the client EIO by itself (`fuse_dev_do_write` in its fs/fuse/dev.c).
     pub(super) fn answer_mapped(&mut self, channel: &Channel, unique: u64, part: Part<'_>) {
         if part.length() >= PIPED_FROM {

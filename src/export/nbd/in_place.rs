@@ -27,7 +27,6 @@ const LONGEST_REST: u32 = 512;
 pub(super) struct Run {
     requests: Vec<Request>,
     ranges: Vec<Range<Bytes>>,
-    heads: Vec<DataHead>,
     /// For how many requests it is not to be tried, and how many that will be after the next time in vain.
     resting: u32,
     rest: u32,
@@ -42,23 +41,16 @@ impl Run {
         }
         self.requests.clear();
         self.ranges.clear();
-        self.heads.clear();
         let (mut rest, mut bytes) = (received, 0);
         while self.requests.len() < MOST
             && let Some((request, behind)) = take_small(rest)
             && self.requests.first().is_none_or(|first| first.command == request.command)
             && session.check(&request) == Ok(())
         {
-            let head = if session.structured {
-                DataHead::chunk(request.cookie, request.offset, request.length, true)
-            } else {
-                DataHead::simple(request.cookie)
-            };
-            bytes += head.as_bytes().len() + request.bytes();
+            bytes += DataHead::length(session.structured) + request.bytes();
             if bytes > if request.command == Command::Read { session.whole } else { MOST_BYTES } {
                 break;
             }
-            self.heads.push(head);
             self.ranges.push(Bytes(request.offset)..Bytes(request.offset + u64::from(request.length)));
             self.requests.push(request);
             rest = behind;
@@ -75,7 +67,7 @@ impl Run {
     /// # Errors
     /// What ends the connection.
     pub(super) fn read(&mut self, session: &Session) -> io::Result<usize> {
-        let heads = &self.heads;
+        let heads: Vec<_> = self.requests.iter().map(|request| session.head(request)).collect();
         let mut failed = None;
         let done = session.device.in_place(Access::Read, &self.ranges, &mut |parts| {
             prefetch(parts);
@@ -97,13 +89,12 @@ impl Run {
         let done = session.device.in_place(Access::Write, &self.ranges, &mut |parts| {
             prefetch(parts);
             let mut rest = received;
-            let mut data = requests.iter().map_while(|_| {
-                let (request, behind) = take_small(rest)?;
-                let data = rest.get(REQUEST_LEN..REQUEST_LEN + request.bytes())?;
+            let data = requests.iter().map_while(|request| {
+                let (data, behind) = rest.get(REQUEST_LEN..)?.split_at_checked(request.bytes())?;
                 rest = behind;
                 Some(data)
             });
-            let pieces: Vec<_> = data.by_ref().zip(parts.iter().copied()).collect();
+            let pieces: Vec<_> = data.zip(parts.iter().copied()).collect();
             mapped::fill(&pieces)
         });
         self.learn(done);

@@ -1,8 +1,8 @@
 //! What was agreed on with a client, and what all threads of its connection use.
 
 use super::protocol::{
-    Command, FLAG_DF, FLAG_FAST_ZERO, FLAG_FUA, FLAG_NO_HOLE, FLAG_REQ_ONE, MAX_PAYLOAD, Refusal, Request,
-    refusal_reply,
+    Command, DataHead, FLAG_DF, FLAG_FAST_ZERO, FLAG_FUA, FLAG_NO_HOLE, FLAG_REQ_ONE, MAX_PAYLOAD, Refusal,
+    Request, refusal_reply,
 };
 use super::socket::Socket;
 use crate::block::BlockDevice;
@@ -34,6 +34,15 @@ impl Session {
     /// Keeps other threads of the connection from sending, until it is dropped.
     pub(super) fn send_alone(&self) -> MutexGuard<'_, ()> {
         self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What stands before the data of a read that is answered at once.
+    pub(super) fn head(&self, read: &Request) -> DataHead {
+        if self.structured {
+            DataHead::chunk(read.cookie, read.offset, read.length, true)
+        } else {
+            DataHead::simple(read.cookie)
+        }
     }
 
     /// The reply that says why a request fails.

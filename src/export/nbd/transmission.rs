@@ -7,7 +7,7 @@ use super::inbox::{Eye, Inbox};
 use super::outbox::Outbox;
 use super::pipe::Pipe;
 use super::pool::{Job, Pool};
-use super::protocol::{Command, DataHead, FLAG_FUA, REQUEST_LEN, Refusal, Request, done_reply, hole_chunk};
+use super::protocol::{Command, FLAG_FUA, REQUEST_LEN, Refusal, Request, done_reply, hole_chunk};
 use super::session::Session;
 use crate::block::Access;
 use crate::dm::Errno;
@@ -171,16 +171,11 @@ impl<'a> Transmission<'a> {
         if request.length >= bulk::LEAST_READ {
             return self.read_bulk(request);
         }
-        let structured = self.session.structured;
-        let count = DataHead::length(structured) + request.bytes();
+        let head = self.session.head(&request);
+        let count = head.as_bytes().len() + request.bytes();
         if !self.outbox.has_room(count) {
             self.send()?;
         }
-        let head = if structured {
-            DataHead::chunk(request.cookie, request.offset, request.length, true)
-        } else {
-            DataHead::simple(request.cookie)
-        };
         let (front, data) = self.outbox.add(count).split_at_mut(head.as_bytes().len());
         front.copy_from_slice(head.as_bytes());
         match self.cached.read(self.session.device.as_ref(), data, request.offset) {
