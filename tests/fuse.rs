@@ -10,6 +10,8 @@ mod live;
 mod mounted;
 #[path = "fuse/mounting.rs"]
 mod mounting;
+#[path = "fuse/passthrough.rs"]
+mod passthrough;
 #[path = "fuse/programs.rs"]
 mod programs;
 #[path = "cli/sandbox.rs"]

@@ -1,6 +1,6 @@
 //! The one interface of storage.
 
-use super::{Access, Extent, FlushFailure};
+use super::{Access, Extent, FlushFailure, Loan};
 use crate::dm::{Bytes, Errno, SECTOR_SIZE};
 #[cfg(target_os = "linux")]
 use crate::sys::mapped::Part;
@@ -70,6 +70,12 @@ pub trait BlockDevice: Debug + Send + Sync {
     #[cfg(target_os = "linux")]
     fn in_place(&self, _access: Access, _ranges: &[Range<Bytes>], _then: &mut InPlace<'_>) -> usize {
         0
+    }
+
+    /// Lends the file that is the device, byte for byte, for somebody to read it without asking the device: `None`, the
+    /// default, if there is none, or the device is held now. Until the loan ends it keeps its table and is not held.
+    fn lend(&self) -> Option<Loan> {
+        None
     }
 
     /// Says which ranges are about to be written, so that what has to be done before can be done for all of them at

@@ -7,6 +7,7 @@
 mod device;
 mod extent;
 mod failures;
+mod loan;
 #[cfg(target_os = "linux")]
 mod memory;
 mod pdev;
@@ -18,6 +19,7 @@ pub use device::InPlace;
 pub use device::{AGAIN, Allocation, BlockDevice, Visit};
 pub use extent::{Access, Extent, Medium};
 pub use failures::{FlushFailure, FlushFailures, Told};
+pub use loan::Loan;
 #[cfg(target_os = "linux")]
 pub use memory::is_memory;
 pub use pdev::{Pdev, PdevSource};

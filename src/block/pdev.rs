@@ -113,6 +113,13 @@ impl Pdev {
         }
     }
 
+    /// Whether it is a regular file that has exactly so many sectors now.
+    pub fn is_file_of(&self, length: Sectors) -> bool {
+        let metadata = self.as_file().and_then(|file| file.metadata().ok());
+        metadata
+            .is_some_and(|metadata| metadata.is_file() && length.to_bytes() == Some(Bytes(metadata.len())))
+    }
+
     /// Whether it is a file that is memory, which [`Pdev::part`] gives parts of.
     #[cfg(target_os = "linux")]
     pub fn is_memory(&self) -> bool {

@@ -31,6 +31,12 @@ pub(super) struct ExportOptions {
     /// Show each device as a file in DIR, an empty directory, for any program to read and write
     #[arg(long, value_name = "DIR")]
     fuse: Vec<PathBuf>,
+
+    /// Let the kernel read a `linear` device that is a whole file by itself, as fast as the file, for
+    /// programs that open it under --fuse to read. Such a device cannot be suspended, nor get another
+    /// table, until they close it. Root's alone, on Linux 6.9
+    #[arg(long, requires = "fuse")]
+    passthrough: bool,
 }
 
 /// What shows the devices to other programs, until it is dropped.
@@ -68,8 +74,9 @@ impl Exports {
             let started = nbd::Server::start(listeners, server.clone(), nbd::Options::default());
             exports.nbd = Some(started.map_err(ours)?);
         }
+        let options = fuse::Options { passthrough: asked.passthrough, ..fuse::Options::default() };
         for directory in asked.fuse {
-            let mount = Mount::start(&directory, server.clone(), fuse::Options::default()).map_err(ours)?;
+            let mount = Mount::start(&directory, server.clone(), options).map_err(ours)?;
             exports.shown.push(format!("fuse {}", directory.display()));
             exports.mounts.push(mount);
         }

@@ -9,12 +9,13 @@ use super::expected;
 use super::gate::Gate;
 #[cfg(target_os = "linux")]
 use super::in_place;
+use super::lending::{self, Lending};
 use super::live_table::LiveTable;
 use super::pieces::Piece;
 #[cfg(target_os = "linux")]
 use crate::block::InPlace;
 use crate::block::{
-    AGAIN, Access, Allocation, BlockDevice, Extent, FlushFailure, FlushFailures, Pdev, Visit,
+    AGAIN, Access, Allocation, BlockDevice, Extent, FlushFailure, FlushFailures, Loan, Pdev, Visit,
 };
 use crate::dm::{Bytes, Errno, SECTOR_SIZE, Sectors};
 use crate::target::{Ended, Events, Mapping, Operation};
@@ -33,6 +34,7 @@ const LONGEST_REST: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Live {
     gate: Gate,
+    lending: Lending,
     current: ArcSwap<Current>,
     users: AtomicI32,
     events: AtomicU32,
@@ -122,8 +124,31 @@ impl Live {
     }
 
     /// Holds I/O that comes from now on; what is in flight ends meanwhile.
-    pub(super) fn hold(&self) {
+    ///
+    /// # Errors
+    /// EBUSY while somebody has its file on loan, whom nothing holds.
+    pub(super) fn hold(&self) -> Result<(), Errno> {
+        if !self.lending.stop() {
+            return Err(Errno::EBUSY);
+        }
         self.gate.hold();
+        Ok(())
+    }
+
+    /// Lends the file that is the device: see [`BlockDevice::lend`].
+    pub(super) fn lend(self: &Arc<Self>) -> Option<Loan> {
+        if !self.lending.lend() {
+            return None;
+        }
+        let lender = self.clone();
+        let give_back = move || lender.lending.give_back();
+        match self.table().as_deref().and_then(lending::only_file) {
+            Some(pdev) => Some(Loan::new(pdev.clone(), give_back)),
+            None => {
+                give_back();
+                None
+            }
+        }
     }
 
     /// Whether I/O is in flight; on a held device it does not begin again.
@@ -133,6 +158,7 @@ impl Live {
 
     /// Lets I/O through again.
     pub(super) fn release(&self) {
+        self.lending.go_on();
         self.gate.open();
     }
 

@@ -21,6 +21,7 @@ mod expected;
 mod gate;
 #[cfg(target_os = "linux")]
 mod in_place;
+mod lending;
 mod limits;
 mod live;
 mod live_table;

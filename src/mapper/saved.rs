@@ -212,7 +212,8 @@ fn restore_device(saved: &SavedDevice) -> Result<Device, StateError> {
     device.read_only = saved.read_only;
     device.suspended = saved.suspended;
     if saved.suspended {
-        device.live.hold();
+        // Nobody has it yet.
+        let _ = device.live.hold();
     }
     device.deferred_remove = saved.deferred_remove;
     device.was_loaded = saved.was_loaded;

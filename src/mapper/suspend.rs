@@ -189,7 +189,13 @@ impl Device {
     fn drain(&mut self, flush: bool) -> Result<Option<Waiting>, Fault> {
         if self.suspending.is_none() {
             // Held first: what a target lets go of, and wants to be asked for again, waits then.
-            self.live.hold();
+            self.live.hold().map_err(|errno| {
+                let reason = format!(
+                    "\"{}\" is open for passthrough, so that I/O goes to its file by itself",
+                    self.name
+                );
+                Fault::new(errno, reason).with_hint(Some("who has it open has to close it".into()))
+            })?;
             if let Some(table) = self.live.table() {
                 table.lines.iter().for_each(|line| line.target.presuspend(!flush));
             }

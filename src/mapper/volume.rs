@@ -3,7 +3,7 @@
 use super::live::Live;
 #[cfg(target_os = "linux")]
 use crate::block::InPlace;
-use crate::block::{Access, Allocation, BlockDevice, FlushFailure, Told, Visit};
+use crate::block::{Access, Allocation, BlockDevice, FlushFailure, Loan, Told, Visit};
 use crate::dm::{Bytes, Errno};
 use std::fmt;
 use std::ops::Range;
@@ -94,6 +94,10 @@ impl BlockDevice for Volume {
     #[cfg(target_os = "linux")]
     fn in_place(&self, access: Access, ranges: &[Range<Bytes>], then: &mut InPlace<'_>) -> usize {
         self.live.in_place(access, ranges, then)
+    }
+
+    fn lend(&self) -> Option<Loan> {
+        self.live.lend()
     }
 
     fn expect_writes(&self, ranges: &[Range<Bytes>]) {

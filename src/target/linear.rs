@@ -36,6 +36,10 @@ impl Target for Linear {
     fn pdevs(&self) -> Vec<Used<'_>> {
         vec![Used { pdev: &self.pdev, start: self.offset, length: self.length }]
     }
+
+    fn is_window(&self) -> bool {
+        true
+    }
 }
 
 /// The type.

@@ -115,6 +115,12 @@ pub trait Target: Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Whether it is a window onto its one device: all of it is there, from where [`Target::pdevs`] says, whatever is done
+    /// to it, so that who reads the device there reads the target. By default not.
+    fn is_window(&self) -> bool {
+        false
+    }
+
     /// Obeys a message, with an answer if there is one; by default EINVAL.
     fn message(&self, _words: &[Text]) -> Result<Option<Text>, Fault> {
         Err(Fault::invalid("a target of this type takes no messages"))

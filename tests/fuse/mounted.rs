@@ -59,6 +59,8 @@ impl Quiet for Command {
 pub(crate) struct Mounted {
     /// `None` once it has ended.
     server: Option<Server>,
+    /// Of its command line, besides the directory.
+    options: &'static [&'static str],
     directory: Unmounted,
     pub(crate) sandbox: Sandbox,
 }
@@ -67,22 +69,29 @@ impl Mounted {
     /// A server with devices of those names and tables; `disk` is a file of 64 MiB.
     #[track_caller]
     pub(crate) fn start(devices: &[(&str, &str)]) -> Self {
-        Self::start_in(Sandbox::new(), devices)
+        Self::start_in(Sandbox::new(), &[], devices)
+    }
+
+    /// The same, of a server with more options.
+    #[track_caller]
+    pub(crate) fn with(options: &'static [&'static str], devices: &[(&str, &str)]) -> Self {
+        Self::start_in(Sandbox::new(), options, devices)
     }
 
     /// One with its files on a disk, and then one with its files in memory, which go to clients in other ways.
     pub(crate) fn both(devices: &[(&str, &str)]) -> impl Iterator<Item = Self> {
-        [Sandbox::new, Sandbox::in_memory].into_iter().map(|place| Self::start_in(place(), devices))
+        [Sandbox::new, Sandbox::in_memory].into_iter().map(|place| Self::start_in(place(), &[], devices))
     }
 
-    fn start_in(sandbox: Sandbox, devices: &[(&str, &str)]) -> Self {
+    #[track_caller]
+    fn start_in(sandbox: Sandbox, options: &'static [&'static str], devices: &[(&str, &str)]) -> Self {
         sandbox.disk("disk", 64 << 20);
         fs::create_dir(sandbox.path().join("mnt")).unwrap();
         for (name, table) in devices {
             sandbox.ok(&["create", name, "--table", table]);
         }
         let directory = Unmounted(sandbox.path().join("mnt"));
-        let mut mounted = Self { server: None, directory, sandbox };
+        let mut mounted = Self { server: None, options, directory, sandbox };
         mounted.serve();
         mounted
     }
@@ -90,7 +99,7 @@ impl Mounted {
     /// Starts the server.
     #[track_caller]
     pub(crate) fn serve(&mut self) {
-        self.server = Some(Server::start(&self.sandbox, &["--fuse", "mnt"]));
+        self.server = Some(Server::start(&self.sandbox, &[&["--fuse", "mnt"], self.options].concat()));
     }
 
     /// The directory.
@@ -141,6 +150,11 @@ impl Mounted {
     #[track_caller]
     pub(crate) fn stop(&mut self) {
         self.server.take().unwrap().stop();
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        self.server.as_ref().unwrap().signal(name);
     }
 
     /// Kills it.

@@ -1,10 +1,12 @@
 //! The directory: names, what stat tells, and who may change what. Nothing is made or removed through it.
 
 use super::opens::{Open, OpenDevice, Opens};
+use super::passthrough::Passthrough;
 use super::protocol::{Attributes, Body, Fields, GETATTR_HANDLE, Header, ROOT, changed, open_flag};
 use crate::block::{Peer, User, Via, VolumeInfo, Volumes};
 use crate::dm::{Errno, Text};
 use nix::libc::{DT_DIR, DT_REG, O_ACCMODE, O_RDONLY, S_IFDIR, S_IFREG};
+use nix::unistd::{getegid, geteuid};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -25,6 +27,8 @@ pub(super) struct Directory {
     pub(super) opens: Opens,
     uid: u32,
     gid: u32,
+    /// `None` where nothing is passed through.
+    passthrough: Option<Arc<Passthrough>>,
     /// When it was mounted, in seconds since 1970: the time of everything.
     time: u64,
 }
@@ -35,9 +39,10 @@ fn node(identity: u64) -> u64 {
 }
 
 impl Directory {
-    pub(super) fn new(volumes: Arc<dyn Volumes>, uid: u32, gid: u32) -> Self {
+    pub(super) fn new(volumes: Arc<dyn Volumes>, passthrough: Option<Arc<Passthrough>>) -> Self {
+        let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-        Self { volumes, opens: Opens::default(), uid, gid, time }
+        Self { volumes, opens: Opens::default(), uid, gid, passthrough, time }
     }
 
     fn root(&self) -> Attributes {
@@ -125,10 +130,19 @@ impl Directory {
         let pid = (header.pid > 0).then_some(header.pid);
         let user = User { via: Via::Fuse, peer: Peer::Process { pid, uid: header.uid } };
         let device = self.volumes.open(identity, writable, user).map_err(|fault| fault.errno)?;
-        let handle = self.opens.add(Open::Device(OpenDevice { device, read_to: AtomicU64::new(0) }));
-        // Not through the kernel's cache: it is slower, and would hold what another table has shown.
-        let flags = open_flag::DIRECT_IO | open_flag::PARALLEL_DIRECT_WRITES | open_flag::NOFLUSH;
-        Ok(Body::new().u64(handle).u32(flags).u32(0))
+        let opened = self.passthrough.as_ref().map(|passthrough| passthrough.open(identity, device.as_ref()));
+        let backing = opened.as_ref().and_then(|opened| opened.backing);
+        let open = OpenDevice { device, read_to: AtomicU64::new(0), _opened: opened };
+        let handle = self.opens.add(Open::Device(open));
+        let mut flags = open_flag::NOFLUSH;
+        if backing.is_some() {
+            flags |= open_flag::PASSTHROUGH;
+        }
+        if backing.is_none() || writable {
+            // Not through the kernel's cache: it is slower, and would hold what another table has shown.
+            flags |= open_flag::DIRECT_IO | open_flag::PARALLEL_DIRECT_WRITES;
+        }
+        Ok(Body::new().u64(handle).u32(flags).i32(backing.unwrap_or(0)))
     }
 
     /// Whether the handle that a structure begins with is of a device that holds its I/O now.

@@ -9,8 +9,8 @@
 //! straight out of a file that is memory, and the number of threads grows with the requests that wait. The kernel caches nothing,
 //! neither names nor sizes nor data, so that what a command has done to a device is what the next system call sees.
 //!
-//! Passthrough (`FUSE_PASSTHROUGH`), with which the kernel reads a disk's file without asking, is not used: a file once
-//! opened so cannot be made to stop, so that neither a suspend would hold its I/O nor a new table lead it elsewhere.
+//! Passthrough (`FUSE_PASSTHROUGH`), with which the kernel reads a disk's file without asking, is for who asks for it: a
+//! file once opened so cannot be made to stop, so that neither can a suspend hold its I/O nor a new table lead it elsewhere.
 
 mod buffer;
 mod channel;
@@ -18,6 +18,7 @@ mod data;
 mod directory;
 mod mountpoint;
 mod opens;
+mod passthrough;
 mod pipe;
 mod pool;
 mod protocol;
@@ -28,9 +29,10 @@ use crate::block::Volumes;
 use crate::dm::Errno;
 use directory::Directory;
 use mountpoint::Mountpoint;
-use nix::unistd::{getegid, geteuid};
+use passthrough::Passthrough;
 use pool::Pool;
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,11 +44,15 @@ pub struct Options {
     /// Threads at first, at least 1. With 2 or more there are more when so many requests wait that nobody would take the
     /// next; with 1 there is never more than that one, and a suspended device's I/O keeps all others waiting.
     pub threads: usize,
+    /// Files of devices that are one file, from its beginning to its end, are read by the kernel without asking: as
+    /// quickly as the file itself. While one is open so its device can neither be suspended nor get another table (EBUSY).
+    pub passthrough: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: thread::available_parallelism().map_or(2, usize::from).clamp(2, 8) }
+        let threads = thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
+        Self { threads, passthrough: false }
     }
 }
 
@@ -76,6 +82,8 @@ pub enum MountError {
         /// Its version's second number.
         minor: u32,
     },
+    /// Passthrough was asked for: EPERM when it is not this process's to have, EOPNOTSUPP when it is not the kernel's.
+    Passthrough(Errno),
     /// No thread can be had.
     Thread(io::Error),
 }
@@ -97,6 +105,13 @@ impl fmt::Display for MountError {
                     "the kernel speaks FUSE {major}.{minor}, and 7.31 (Linux 5.4) is the oldest known here"
                 )
             }
+            Self::Passthrough(Errno::EPERM) => {
+                write!(f, "cannot pass files through: that is root's, outside of containers (CAP_SYS_ADMIN)")
+            }
+            Self::Passthrough(Errno::EOPNOTSUPP) => {
+                write!(f, "cannot pass files through: that takes Linux 6.9 with CONFIG_FUSE_PASSTHROUGH")
+            }
+            Self::Passthrough(errno) => write!(f, "cannot pass files through: {errno}"),
             Self::Thread(error) => write!(f, "cannot serve the directory: {error}"),
         }
     }
@@ -120,11 +135,8 @@ impl Mount {
     /// See [`MountError`]; nothing is mounted then.
     pub fn start(path: &Path, volumes: Arc<dyn Volumes>, options: Options) -> Result<Self, MountError> {
         let (point, session) = Mountpoint::mount(path)?;
-        let directory = Arc::new(Directory::new(volumes, geteuid().as_raw(), getegid().as_raw()));
         let mut mount = Self { point, pool: None };
-        session::begin(&session)?;
-        let pool = Pool::start(directory, session, options.threads).map_err(MountError::Thread)?;
-        mount.pool = Some(pool);
+        mount.pool = Some(serve(session, volumes, options)?);
         mount.point.is_served();
         Ok(mount)
     }
@@ -142,6 +154,15 @@ impl Mount {
         pool.wait();
         unmounted
     }
+}
+
+/// The threads that serve a session. Where there are none the session has ended: to ask for the directory, as unmounting
+/// does, would wait for an answer of its else.
+fn serve(session: File, volumes: Arc<dyn Volumes>, options: Options) -> Result<Arc<Pool>, MountError> {
+    session::begin(&session, options.passthrough)?;
+    let passthrough = options.passthrough.then(|| Passthrough::new(&session)).transpose()?;
+    let directory = Arc::new(Directory::new(volumes, passthrough));
+    Pool::start(directory, session, options.threads).map_err(MountError::Thread)
 }
 
 impl Drop for Mount {

@@ -1,5 +1,6 @@
 //! The files and directories that are open, by the handle that the kernel names them with.
 
+use super::passthrough::Opened;
 use crate::block::{BlockDevice, VolumeInfo};
 use crate::dm::Errno;
 use arc_swap::ArcSwap;
@@ -20,6 +21,8 @@ pub(super) struct OpenDevice {
     pub(super) device: Arc<dyn BlockDevice>,
     /// Where the last read ended.
     pub(super) read_to: AtomicU64,
+    /// What the kernel knows of it, where files are passed through.
+    pub(super) _opened: Option<Opened>,
 }
 
 /// The table of handles: every read and write looks into it and no lock is taken; opening and closing replace it.

@@ -62,6 +62,7 @@ pub(super) mod offered {
     pub(crate) const MAX_PAGES: u64 = 1 << 22;
     pub(crate) const INIT_EXT: u64 = 1 << 30;
     pub(crate) const DIRECT_IO_ALLOW_MMAP: u64 = 1 << 36;
+    pub(crate) const PASSTHROUGH: u64 = 1 << 37;
 }
 
 pub(super) mod open_flag {
@@ -69,6 +70,8 @@ pub(super) mod open_flag {
     pub(crate) const DIRECT_IO: u32 = 1 << 0;
     pub(crate) const NOFLUSH: u32 = 1 << 5;
     pub(crate) const PARALLEL_DIRECT_WRITES: u32 = 1 << 6;
+    /// Weaker than `DIRECT_IO`.
+    pub(crate) const PASSTHROUGH: u32 = 1 << 7;
 }
 
 pub(super) mod changed {
@@ -176,6 +179,10 @@ impl Body {
     }
 
     pub(super) fn u32(self, field: u32) -> Self {
+        self.put(&field.to_ne_bytes())
+    }
+
+    pub(super) fn i32(self, field: i32) -> Self {
         self.put(&field.to_ne_bytes())
     }
 
