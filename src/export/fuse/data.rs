@@ -1,14 +1,10 @@
-//! The bytes of open devices: reading, writing, and what else is done to ranges.
+//! The bytes of open devices: writing, and what else is done to ranges.
 
-use super::buffer::{Buffer, MAX_DATA};
-use super::channel::Channel;
 use super::opens::{Open, OpenDevice};
-use super::pipe::{PIPED_FROM, Pipe};
 use super::protocol::{Body, Fields};
-use crate::block::{Access, Allocation, BlockDevice};
+use crate::block::{Allocation, BlockDevice};
 use crate::dm::{Bytes, Errno};
 use nix::libc::{FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE, SEEK_DATA, SEEK_HOLE};
-use std::sync::atomic::Ordering;
 
 /// `BLKGETSIZE64` of linux/fs.h. It is the one question to a disk whose answer FUSE can carry: the others do not say in
 /// their number that they take a pointer.
@@ -28,48 +24,8 @@ pub(super) fn device(open: &Open) -> Result<&OpenDevice, Errno> {
 }
 
 /// How many of `length` bytes at `at` the device has.
-fn within(device: &dyn BlockDevice, at: u64, length: u64) -> u64 {
+pub(super) fn within(device: &dyn BlockDevice, at: u64, length: u64) -> u64 {
     device.size().0.saturating_sub(at).min(length)
-}
-
-/// Answers a read of `length` bytes at `at`, unless it fails.
-pub(super) fn read(
-    open: &OpenDevice,
-    (at, length): (u64, u32),
-    (channel, unique): (&Channel, u64),
-    buffer: &mut Buffer,
-    pipe: &mut Pipe,
-) -> Result<(), Errno> {
-    let device = open.device.as_ref();
-    // With direct I/O the kernel does not stop at the size that stat told: this is the end.
-    let length = usize::try_from(within(device, at, length.into())).map_or(MAX_DATA, |all| all.min(MAX_DATA));
-    if length == 0 {
-        channel.answer_data(unique, buffer, 0);
-        return Ok(());
-    }
-    let end = at + length as u64;
-    // Who reads all of it in large pieces is about to read the next one: while the client is at work with this one the
-    // processor fetches it. A part that is not there in place is not fetched.
-    let follows = open.read_to.load(Ordering::Relaxed) == at && length >= PIPED_FROM;
-    open.read_to.store(end, Ordering::Relaxed);
-    let next = if follows { within(device, end, length as u64) } else { 0 };
-    let ranges = [Bytes(at)..Bytes(end), Bytes(end)..Bytes(end + next)];
-    let wanted = if next > 0 { &ranges[..] } else { &ranges[..1] };
-    let in_place = device.in_place(Access::Read, wanted, &mut |parts| {
-        let mut parts = parts.iter();
-        parts.next().into_iter().for_each(|part| pipe.answer_mapped(channel, unique, *part));
-        parts.for_each(|next| next.prefetch());
-        true
-    });
-    if in_place > 0 {
-        return Ok(());
-    }
-    if length >= PIPED_FROM && pipe.answer(channel, unique, device, at, length)? {
-        return Ok(());
-    }
-    device.read_at(buffer.data(length), Bytes(at))?;
-    channel.answer_data(unique, buffer, length);
-    Ok(())
 }
 
 /// Writes what of `data` lies before the end; how many bytes that was.

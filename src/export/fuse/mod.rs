@@ -22,6 +22,7 @@ mod passthrough;
 mod pipe;
 mod pool;
 mod protocol;
+mod reading;
 mod session;
 mod worker;
 

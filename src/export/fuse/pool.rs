@@ -3,8 +3,8 @@
 //! To be woken on another processor costs more than to answer a small request. So one thread waits for requests, takes
 //! the next after it has answered, and all others are parked. There is need of another:
 //!
-//! - when a request was there already as it looked for the next: there are clients to serve at once, and another thread
-//!   is woken, as many as there are processors;
+//! - when requests in a row were there already as it looked for the next: there are clients to serve at once, and another
+//!   thread is woken, as many as there are processors;
 //! - when it is about to do I/O on a device that is held: another takes its place first;
 //! - when it does not come back from a request, as from a disk that does not answer: the watch sees that.
 //!
@@ -30,6 +30,9 @@ const MAX_THREADS: usize = 2000;
 const STACK: usize = 256 << 10;
 /// How long nobody may look for requests before the watch sees to it.
 const PATIENCE: Duration = Duration::from_millis(4);
+/// So many requests in a row that were there already tell of clients to serve at once. One or two do not: a thread that the
+/// system has set aside finds its one client's next request there.
+const PRESSED: u32 = 3;
 /// After a wait shorter than this the next is begun by looking, for so long.
 const QUICK: Duration = Duration::from_micros(150);
 const LOOKING: Duration = Duration::from_micros(50);
@@ -155,21 +158,23 @@ impl Pool {
     }
 
     fn work(self: &Arc<Self>, worker: &mut Worker) {
-        let (mut has_served, mut is_quick) = (false, false);
-        while !self.is_ending() {
+        // How many requests in a row were there already as it looked for them.
+        let mut pressed = 0_u32;
+        let mut is_quick = false;
+        while worker.taken().is_some() || !self.is_ending() {
             let received = match worker.look() {
                 Received::Nothing if self.attended.swap(true, Ordering::SeqCst) => {
                     // Another waits already.
                     if !self.park() {
                         return;
                     }
-                    has_served = false;
+                    pressed = 0;
                     continue;
                 }
                 Received::Nothing => {
                     let received = self.attend(worker, &mut is_quick);
                     self.attended.store(false, Ordering::SeqCst);
-                    has_served = false;
+                    pressed = 0;
                     received
                 }
                 received @ (Received::Request(_) | Received::End) => received,
@@ -180,12 +185,17 @@ impl Pool {
                 Received::End => return self.end(),
             };
             self.taken.fetch_add(1, Ordering::Relaxed);
-            if has_served && self.active.load(Ordering::Relaxed) < self.most {
+            if pressed >= PRESSED && self.active.load(Ordering::Relaxed) < self.most {
                 self.call();
             }
             self.watch.wake();
+            worker.is_next = !self.attended.load(Ordering::SeqCst);
             self.serve(worker, length);
-            has_served = true;
+            pressed = if worker.taken().is_some_and(|taken| taken.was_awaited) {
+                0
+            } else {
+                pressed.saturating_add(1)
+            };
         }
     }
 

@@ -13,9 +13,21 @@ use std::io::PipeReader;
 /// A worker's own things: nothing in it is shared.
 #[derive(Debug)]
 pub(super) struct Worker {
-    channel: Channel,
-    buffer: Buffer,
-    pipe: Pipe,
+    pub(super) channel: Channel,
+    pub(super) buffer: Buffer,
+    pub(super) pipe: Pipe,
+    /// What was received already.
+    pub(super) taken: Option<Taken>,
+    /// The next request is this one's to take: nobody else waits for it.
+    pub(super) is_next: bool,
+}
+
+/// What was received at the end of the request before.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) received: Received,
+    /// It was not there at once: no client had waited for that request's end.
+    pub(super) was_awaited: bool,
 }
 
 /// What is left to answer.
@@ -29,12 +41,20 @@ enum Answer {
 
 impl Worker {
     pub(super) fn new(channel: Channel) -> Self {
-        Self { channel, buffer: Buffer::new(), pipe: Pipe::default() }
+        Self { channel, buffer: Buffer::new(), pipe: Pipe::default(), taken: None, is_next: true }
     }
 
     /// Takes the next request if there is one.
     pub(super) fn look(&mut self) -> Received {
-        self.channel.look(&mut self.buffer)
+        match self.taken.take() {
+            Some(taken) => taken.received,
+            None => self.channel.look(&mut self.buffer),
+        }
+    }
+
+    /// What the next [`Worker::look`] gives, if that is known.
+    pub(super) fn taken(&self) -> Option<&Taken> {
+        self.taken.as_ref()
     }
 
     /// Waits until there is a request, or the end of the pipe.
@@ -141,8 +161,7 @@ impl Worker {
             return directory.readdir(handle, at, room).map(Answer::Data);
         }
         let open = directory.opens.get(handle)?;
-        let answer = (&self.channel, header.unique);
-        data::read(data::device(&open)?, (at, length), answer, &mut self.buffer, &mut self.pipe)?;
+        self.read_device(data::device(&open)?, header.unique, (at, length))?;
         Ok(Answer::None)
     }
 }
