@@ -72,7 +72,8 @@ fn each_change_is_a_line() {
             assert_eq!(watching.line(), *line, "{words:?}");
         }
     }
-    watching.signal("-INT");
+    // Not INT, which a shell has its background jobs ignore, and `watch` then does.
+    watching.signal("-TERM");
     assert_eq!(watching.end(), (Some(0), String::new(), String::new()));
 }
 
