@@ -1,7 +1,7 @@
 //! A server that shows its devices in a directory, and what tests do with it.
 
 use crate::sandbox::Sandbox;
-use crate::server::Server;
+use crate::server::{Server, eventually};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -155,6 +155,18 @@ impl Mounted {
     /// Sends it a signal.
     pub(crate) fn signal(&self, name: &str) {
         self.server.as_ref().unwrap().signal(name);
+    }
+
+    /// Has it do nothing until it is told to go on (`-CONT`): all of its threads have stopped when this returns.
+    pub(crate) fn stand_still(&self) {
+        self.signal("-STOP");
+        let tasks = format!("/proc/{}/task", self.server.as_ref().unwrap().pid());
+        let is_stopped = |task: fs::DirEntry| {
+            // It may have ended since it was listed.
+            let Ok(stat) = fs::read_to_string(task.path().join("stat")) else { return true };
+            stat.rsplit(") ").next().unwrap().starts_with('T')
+        };
+        eventually("it stands still", || fs::read_dir(&tasks).unwrap().all(|task| is_stopped(task.unwrap())));
     }
 
     /// Kills it.

@@ -42,7 +42,7 @@ fn passing(test: &str, devices: &[(&str, &str)]) -> Option<Mounted> {
 
 /// Whether the file is read without the server's help.
 fn is_passed(mounted: &Mounted, file: &File) -> bool {
-    mounted.signal("-STOP");
+    mounted.stand_still();
     thread::scope(|scope| {
         let reading = scope.spawn(|| file.read_at(&mut [0; 4096], 4096).unwrap());
         let end = Instant::now() + Duration::from_millis(300);
