@@ -30,7 +30,7 @@ impl Lending {
     /// Lends it no more; `false` when somebody has it.
     pub(super) fn stop(&self) -> bool {
         let stopped = self.0.compare_exchange(0, STOPPED, Ordering::SeqCst, Ordering::SeqCst);
-        stopped.is_ok_and(|_| true) || stopped == Err(STOPPED)
+        matches!(stopped, Ok(_) | Err(STOPPED))
     }
 
     /// Lends it again, if it had stopped.

@@ -194,7 +194,9 @@ impl Device {
                     "\"{}\" is open for passthrough, so that I/O goes to its file by itself",
                     self.name
                 );
-                Fault::new(errno, reason).with_hint(Some("who has it open has to close it".into()))
+                let hint =
+                    format!("who has it open has to close it: `rdmsetup holders {}` names them", self.name);
+                Fault::new(errno, reason).with_hint(Some(hint))
             })?;
             if let Some(table) = self.live.table() {
                 table.lines.iter().for_each(|line| line.target.presuspend(!flush));

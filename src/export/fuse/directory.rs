@@ -130,7 +130,8 @@ impl Directory {
         let pid = (header.pid > 0).then_some(header.pid);
         let user = User { via: Via::Fuse, peer: Peer::Process { pid, uid: header.uid } };
         let device = self.volumes.open(identity, writable, user).map_err(|fault| fault.errno)?;
-        let opened = self.passthrough.as_ref().map(|passthrough| passthrough.open(identity, device.as_ref()));
+        let opened =
+            self.passthrough.as_ref().map(|passthrough| passthrough.open(header.node, device.as_ref()));
         let backing = opened.as_ref().and_then(|opened| opened.backing);
         let open = OpenDevice { device, read_to: AtomicU64::new(0), _opened: opened };
         let handle = self.opens.add(Open::Device(open));

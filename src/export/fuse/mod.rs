@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The kernel's protocol is spoken here, without a library: the pages of disks go to clients through pipes (splice(2)), or
-//! straight out of a file that is memory, and the number of threads grows with the requests that wait. The kernel caches nothing,
-//! neither names nor sizes nor data, so that what a command has done to a device is what the next system call sees.
+//! straight out of a file that is memory, and the number of threads grows with the requests that wait. The kernel caches
+//! nothing, neither names nor sizes nor data, so that what a command has done to a device is what the next system call sees.
 //!
 //! Passthrough (`FUSE_PASSTHROUGH`), with which the kernel reads a disk's file without asking, is for who asks for it: a
 //! file once opened so cannot be made to stop, so that neither can a suspend hold its I/O nor a new table lead it elsewhere.

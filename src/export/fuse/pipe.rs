@@ -106,8 +106,8 @@ impl Pipe {
 }
 
 impl Pipe {
-    /// Answers a read with a part of a mapped file: through the pipe if it is large and has room there. Should the file have been cut
-    /// short meanwhile the kernel gives the client EIO by itself (`fuse_dev_do_write` in its fs/fuse/dev.c).
+    /// Answers a read with a part of a mapped file: through the pipe if it is large and has room there, else as
+    /// [`Channel::answer_mapped`] does, and in either way a file that was cut short meanwhile is EIO.
     pub(super) fn answer_mapped(&mut self, channel: &Channel, unique: u64, part: Part<'_>) {
         if part.length() >= PIPED_FROM {
             let ends = self.0.take().or_else(Ends::new);

@@ -161,7 +161,7 @@ impl Pool {
         // How many requests in a row were there already as it looked for them.
         let mut pressed = 0_u32;
         let mut is_quick = false;
-        while worker.taken().is_some() || !self.is_ending() {
+        while worker.taken.is_some() || !self.is_ending() {
             let received = match worker.look() {
                 Received::Nothing if self.attended.swap(true, Ordering::SeqCst) => {
                     // Another waits already.
@@ -191,7 +191,7 @@ impl Pool {
             self.watch.wake();
             worker.is_next = !self.attended.load(Ordering::SeqCst);
             self.serve(worker, length);
-            pressed = if worker.taken().is_some_and(|taken| taken.was_awaited) {
+            pressed = if worker.taken.as_ref().is_some_and(|taken| taken.was_awaited) {
                 0
             } else {
                 pressed.saturating_add(1)

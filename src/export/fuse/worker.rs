@@ -16,7 +16,7 @@ pub(super) struct Worker {
     pub(super) channel: Channel,
     pub(super) buffer: Buffer,
     pub(super) pipe: Pipe,
-    /// What was received already.
+    /// What was received already, for the next [`Worker::look`].
     pub(super) taken: Option<Taken>,
     /// The next request is this one's to take: nobody else waits for it.
     pub(super) is_next: bool,
@@ -50,11 +50,6 @@ impl Worker {
             Some(taken) => taken.received,
             None => self.channel.look(&mut self.buffer),
         }
-    }
-
-    /// What the next [`Worker::look`] gives, if that is known.
-    pub(super) fn taken(&self) -> Option<&Taken> {
-        self.taken.as_ref()
     }
 
     /// Waits until there is a request, or the end of the pipe.
