@@ -4,10 +4,13 @@ use crate::nbd_client::*;
 use crate::sandbox::Sandbox;
 use crate::server::{Server, eventually};
 use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 #[test]
 fn a_killed_server_stops_nobody() {
@@ -105,18 +108,31 @@ fn a_state_directory_with_a_long_name_has_a_socket_too() {
 #[test]
 fn held_io_fails_when_the_server_ends() {
     let sandbox = Sandbox::new();
-    sandbox.disk("disk", 1 << 20);
+    fs::write(sandbox.path().join("disk"), vec![1; 8 << 20]).unwrap();
     let server = Server::start(&sandbox, &[]);
-    sandbox.ok(&["create", "vol", "--table", "0 8 linear disk 0"]);
+    sandbox.ok(&["create", "vol", "--table", "0 16384 linear disk 0"]);
+    let mut reader =
+        sandbox.command(&["read", "vol"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut output = reader.stdout.take().unwrap();
+    // It has read, so all that it asks before that is asked: what is left is in its way to us, and to be read.
+    output.read_exact(&mut [0]).unwrap();
     sandbox.ok(&["suspend", "vol"]);
-    let reader =
-        sandbox.command(&["read", "vol"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let open = || sandbox.ok(&["info", "-c", "--noheadings", "-o", "open", "vol"]) == "1\n";
-    eventually("the reader has it open", open);
+    let draining = thread::spawn(move || io::copy(&mut output, &mut io::sink()).unwrap());
+    let stat = format!("/proc/{}/stat", reader.id());
+    let sleeps = || fs::read_to_string(&stat).unwrap().rsplit(") ").next().unwrap().starts_with('S');
+    // For as long as nobody who is awake does: it waits for the device then.
+    let asleep = || {
+        (0..20).all(|_| {
+            thread::sleep(Duration::from_millis(5));
+            sleeps()
+        })
+    };
+    eventually("its read is held", asleep);
     server.stop();
     let read = reader.wait_with_output().unwrap();
     let stderr = String::from_utf8(read.stderr).unwrap();
     assert!(!read.status.success() && stderr.contains("Input/output error"), "{stderr}");
+    assert!(draining.join().unwrap() < 8 << 20, "it was held before the end");
     assert!(sandbox.ok(&["info", "vol"]).contains("State:             SUSPENDED"));
 }
 
