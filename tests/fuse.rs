@@ -4,6 +4,8 @@
 
 #[path = "fuse/files.rs"]
 mod files;
+#[path = "fuse/follower.rs"]
+mod follower;
 #[path = "fuse/live.rs"]
 mod live;
 #[path = "fuse/mounted.rs"]

@@ -113,15 +113,6 @@ impl Part<'_> {
         Ok(())
     }
 
-    /// Its bytes from `skip` on, at most `most` of them.
-    #[must_use]
-    pub fn piece(self, skip: usize, most: usize) -> Self {
-        let skip = skip.min(self.length);
-        // SAFETY: it stays within the part, or at its end.
-        let start = unsafe { self.start.add(skip) };
-        Self { start, length: (self.length - skip).min(most), mapped: PhantomData }
-    }
-
     /// Has the processor fetch it, which goes on meanwhile. What is not there is no fault.
     pub fn prefetch(self) {
         #[cfg(target_arch = "x86_64")]
@@ -243,8 +234,6 @@ mod tests {
         let (here, mut there) = UnixStream::pair().unwrap();
         let part = mapped.part(page, 4).unwrap();
         part.prefetch();
-        let rest = [(0, 9), (3, 9), (1, 2), (9, 9)].map(|(skip, most)| part.piece(skip, most).length());
-        assert_eq!(rest, [4, 1, 2, 0]);
         assert_eq!(send(here.as_fd(), &[(b"head", part), (b"", part)]).unwrap(), 12);
         let mut received = [0; 12];
         there.read_exact(&mut received).unwrap();

@@ -24,6 +24,8 @@ pub mod mapped;
 #[cfg(target_os = "linux")]
 pub mod page_cache;
 pub mod plistref;
+#[cfg(target_os = "linux")]
+pub mod processor;
 pub mod semaphore;
 pub mod sparse;
 #[cfg(target_os = "linux")]

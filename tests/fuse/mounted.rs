@@ -78,6 +78,12 @@ impl Mounted {
         Self::start_in(Sandbox::new(), options, devices)
     }
 
+    /// One with its files in memory.
+    #[track_caller]
+    pub(crate) fn in_memory(devices: &[(&str, &str)]) -> Self {
+        Self::start_in(Sandbox::in_memory(), &[], devices)
+    }
+
     /// One with its files on a disk, and then one with its files in memory, which go to clients in other ways.
     pub(crate) fn both(devices: &[(&str, &str)]) -> impl Iterator<Item = Self> {
         [Sandbox::new, Sandbox::in_memory].into_iter().map(|place| Self::start_in(place(), &[], devices))
@@ -152,6 +158,11 @@ impl Mounted {
         self.server.take().unwrap().stop();
     }
 
+    /// The server's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.server.as_ref().unwrap().pid()
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, name: &str) {
         self.server.as_ref().unwrap().signal(name);
@@ -160,7 +171,7 @@ impl Mounted {
     /// Has it do nothing until it is told to go on (`-CONT`): all of its threads have stopped when this returns.
     pub(crate) fn stand_still(&self) {
         self.signal("-STOP");
-        let tasks = format!("/proc/{}/task", self.server.as_ref().unwrap().pid());
+        let tasks = format!("/proc/{}/task", self.pid());
         let is_stopped = |task: fs::DirEntry| {
             // It may have ended since it was listed.
             let Ok(stat) = fs::read_to_string(task.path().join("stat")) else { return true };

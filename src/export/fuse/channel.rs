@@ -10,6 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
 use std::io::{self, IoSlice, PipeReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 /// One descriptor, reading which does not wait. A reply must go to the descriptor that its request came from.
 #[derive(Debug)]
@@ -45,12 +46,14 @@ impl Channel {
         receive(&self.file, buffer)
     }
 
-    /// Waits until there is a request, or the end of the pipe.
-    pub(super) fn wait(&self, end: &PipeReader) {
+    /// Waits until there is a request, or the end of the pipe, or so long, in whole milliseconds.
+    pub(super) fn wait(&self, end: &PipeReader, most: Option<Duration>) {
+        let most =
+            most.map_or(PollTimeout::NONE, |most| PollTimeout::try_from(most).unwrap_or(PollTimeout::MAX));
         let mut either =
             [self.file.as_fd(), end.as_fd()].map(|waited| PollFd::new(waited, PollFlags::POLLIN));
         // A signal, or no memory: it is asked again.
-        let _ = poll(&mut either, PollTimeout::NONE);
+        let _ = poll(&mut either, most);
     }
 
     /// Replies with those bytes. A failure is the client's end or the session's: there is nobody to tell.

@@ -7,7 +7,6 @@ use crate::block::{Peer, User, Via, VolumeInfo, Volumes};
 use crate::dm::{Errno, Text};
 use nix::libc::{DT_DIR, DT_REG, O_ACCMODE, O_RDONLY, S_IFDIR, S_IFREG};
 use nix::unistd::{getegid, geteuid};
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -133,7 +132,7 @@ impl Directory {
         let opened =
             self.passthrough.as_ref().map(|passthrough| passthrough.open(header.node, device.as_ref()));
         let backing = opened.as_ref().and_then(|opened| opened.backing);
-        let open = OpenDevice { device, read_to: AtomicU64::new(0), _opened: opened };
+        let open = OpenDevice { device, _opened: opened };
         let handle = self.opens.add(Open::Device(open));
         let mut flags = open_flag::NOFLUSH;
         if backing.is_some() {

@@ -4,7 +4,6 @@ use super::passthrough::Opened;
 use crate::block::{BlockDevice, VolumeInfo};
 use crate::dm::Errno;
 use arc_swap::ArcSwap;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What is behind a handle.
@@ -19,8 +18,6 @@ pub(super) enum Open {
 #[derive(Debug)]
 pub(super) struct OpenDevice {
     pub(super) device: Arc<dyn BlockDevice>,
-    /// Where the last read ended.
-    pub(super) read_to: AtomicU64,
     /// What the kernel knows of it, where files are passed through.
     pub(super) _opened: Option<Opened>,
 }

@@ -6,18 +6,24 @@
 //! - when requests in a row were there already as it looked for the next: there are clients to serve at once, and another
 //!   thread is woken, as many as there are processors;
 //! - when it is about to do I/O on a device that is held: another takes its place first;
-//! - when it does not come back from a request, as from a disk that does not answer: the watch sees that.
+//! - when it does not come back from a request, as from a disk that does not answer: the watch sees that;
+//! - when all requests are one client's, who waits for each: the follower goes where it is.
 //!
 //! So a request that waits keeps no other from being served, however many wait.
+
+mod follower;
 
 use super::channel::{Channel, Received};
 use super::directory::Directory;
 use super::worker::Worker;
+use follower::{Follower, Streak};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::{Pid, gettid};
 use std::fs::File;
 use std::hint;
 use std::io::{self, PipeReader, PipeWriter, pipe};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -44,7 +50,9 @@ pub(super) struct Pool {
     session: File,
     /// So many threads serve at once, those not counted that wait for a device.
     most: usize,
-    /// How many do.
+    /// How many processors there are for them.
+    processors: usize,
+    /// How many threads do.
     active: AtomicUsize,
     /// Whether one waits for a request. No other does.
     attended: AtomicBool,
@@ -57,6 +65,7 @@ pub(super) struct Pool {
     /// A thread is called from its parking, or has ended.
     changed: Condvar,
     watch: Watch,
+    follower: Follower,
 }
 
 #[derive(Debug)]
@@ -68,12 +77,17 @@ struct Threads {
     parked: usize,
     /// How many of the parked are to go to work.
     called: usize,
+    has_follower: bool,
+    /// The client that the follower is to go to.
+    called_to: Option<u32>,
 }
 
 /// The thread that watches.
 #[derive(Debug)]
 struct Watch {
     thread: Mutex<Option<Thread>>,
+    /// The system's number of it, 0 until it has begun.
+    id: AtomicI32,
     awake: AtomicBool,
 }
 
@@ -81,11 +95,13 @@ impl Pool {
     /// The threads of the session that `session` is a descriptor of, at work.
     pub(super) fn start(directory: Arc<Directory>, session: File, most: usize) -> io::Result<Arc<Self>> {
         let (end, writer) = pipe()?;
-        let threads = Threads { end: Some(writer), all: 0, parked: 0, called: 0 };
+        let threads =
+            Threads { end: Some(writer), all: 0, parked: 0, called: 0, has_follower: false, called_to: None };
         let pool = Arc::new(Self {
             directory,
             session,
             most: most.max(1),
+            processors: thread::available_parallelism().map_or(1, usize::from),
             active: AtomicUsize::new(0),
             attended: AtomicBool::new(false),
             taken: AtomicU64::new(0),
@@ -93,9 +109,10 @@ impl Pool {
             end,
             threads: Mutex::new(threads),
             changed: Condvar::new(),
-            watch: Watch { thread: Mutex::new(None), awake: AtomicBool::new(false) },
+            watch: Watch { thread: Mutex::new(None), id: AtomicI32::new(0), awake: AtomicBool::new(false) },
+            follower: Follower::default(),
         });
-        pool.add(&mut pool.lock())?;
+        pool.add(&mut pool.lock(), Self::work)?;
         let watching = pool.clone();
         let watch = thread::Builder::new().name("fuse-watch".into()).stack_size(STACK);
         let watch = watch.spawn(move || watching.keep_watch())?;
@@ -107,8 +124,8 @@ impl Pool {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a thread.
-    fn add(self: &Arc<Self>, threads: &mut Threads) -> io::Result<()> {
+    /// Adds a thread that does that.
+    fn add(self: &Arc<Self>, threads: &mut Threads, work: fn(&Arc<Self>, &mut Worker)) -> io::Result<()> {
         if threads.all >= MAX_THREADS {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
@@ -116,7 +133,7 @@ impl Pool {
         let pool = self.clone();
         thread::Builder::new().name("fuse".into()).stack_size(STACK).spawn(move || {
             let _ended = Ended(&pool);
-            pool.work(&mut Worker::new(channel));
+            work(&pool, &mut Worker::new(channel));
         })?;
         threads.all += 1;
         self.active.fetch_add(1, Ordering::SeqCst);
@@ -134,7 +151,7 @@ impl Pool {
             self.changed.notify_all();
         } else {
             // Without one requests are served later, by who is at work now.
-            let _ = self.add(&mut threads);
+            let _ = self.add(&mut threads, Self::work);
         }
     }
 
@@ -161,7 +178,8 @@ impl Pool {
         // How many requests in a row were there already as it looked for them.
         let mut pressed = 0_u32;
         let mut is_quick = false;
-        while worker.taken.is_some() || !self.is_ending() {
+        let mut streak = Streak::default();
+        while !self.is_ending() {
             let received = match worker.look() {
                 Received::Nothing if self.attended.swap(true, Ordering::SeqCst) => {
                     // Another waits already.
@@ -189,13 +207,15 @@ impl Pool {
                 self.call();
             }
             self.watch.wake();
-            worker.is_next = !self.attended.load(Ordering::SeqCst);
+            let followed = streak.count(worker.client(length), is_quick && pressed == 0);
             self.serve(worker, length);
-            pressed = if worker.taken.as_ref().is_some_and(|taken| taken.was_awaited) {
-                0
-            } else {
-                pressed.saturating_add(1)
-            };
+            pressed = pressed.saturating_add(1);
+            if followed.is_some_and(|client| self.follow(client)) {
+                if !self.park() {
+                    return;
+                }
+                (pressed, is_quick) = (0, false);
+            }
         }
     }
 
@@ -203,13 +223,13 @@ impl Pool {
     /// looks for a while first: a processor that has gone to sleep takes longer to wake than such a client to ask.
     fn attend(&self, worker: &mut Worker, is_quick: &mut bool) -> Received {
         let begun = Instant::now();
-        while *is_quick && begun.elapsed() < LOOKING {
+        while *is_quick && self.processors > 1 && begun.elapsed() < LOOKING {
             match worker.look() {
                 Received::Nothing => hint::spin_loop(),
                 received @ (Received::Request(_) | Received::End) => return received,
             }
         }
-        worker.wait(&self.end);
+        worker.wait(&self.end, None);
         *is_quick = begun.elapsed() < QUICK;
         worker.look()
     }
@@ -226,11 +246,13 @@ impl Pool {
 
     /// Looks after those who do not come back, while requests come.
     fn keep_watch(self: &Arc<Self>) {
+        self.watch.id.store(gettid().as_raw(), Ordering::SeqCst);
         let mut seen = None;
         while !self.is_ending() {
             let taken = self.taken.load(Ordering::SeqCst);
             let attended = self.attended.load(Ordering::SeqCst);
-            if seen == Some(taken) && attended {
+            let follows = self.follower.is_following();
+            if seen == Some(taken) && attended && !follows {
                 // Nothing to do, for anybody.
                 self.watch.awake.store(false, Ordering::SeqCst);
                 if self.taken.load(Ordering::SeqCst) == taken && self.attended.load(Ordering::SeqCst) {
@@ -240,12 +262,21 @@ impl Pool {
                 seen = None;
                 continue;
             }
+            if seen == Some(taken) && follows && (!attended || self.has_request()) {
+                self.relieve();
+            }
             if seen == Some(taken) {
                 self.call();
             }
             seen = Some(taken);
             thread::park_timeout(PATIENCE);
         }
+    }
+
+    /// Whether a request waits for somebody to take it.
+    fn has_request(&self) -> bool {
+        let mut waited = [PollFd::new(self.session.as_fd(), PollFlags::POLLIN)];
+        poll(&mut waited, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
     fn is_ending(&self) -> bool {
@@ -272,6 +303,10 @@ impl Pool {
 }
 
 impl Watch {
+    fn id(&self) -> Option<Pid> {
+        Some(self.id.load(Ordering::SeqCst)).filter(|id| *id > 0).map(Pid::from_raw)
+    }
+
     /// A request was taken.
     fn wake(&self) {
         if !self.awake.load(Ordering::SeqCst) && !self.awake.swap(true, Ordering::SeqCst) {

@@ -1,19 +1,12 @@
 //! Reading an open device: straight out of files that are memory, through a pipe, or by way of our own memory.
 
-use super::buffer::{Buffer, MAX_DATA};
-use super::channel::{Channel, Received};
+use super::buffer::MAX_DATA;
 use super::data::within;
 use super::opens::OpenDevice;
 use super::pipe::PIPED_FROM;
-use super::worker::{Taken, Worker};
+use super::worker::Worker;
 use crate::block::Access;
 use crate::dm::{Bytes, Errno};
-use crate::sys::mapped::Part;
-use std::ops::Range;
-use std::sync::atomic::Ordering;
-
-/// How much is fetched between two looks for a request.
-const FETCHED_AT_ONCE: usize = 32 << 10;
 
 impl Worker {
     /// Answers a read of `length` bytes at `at`, unless it fails.
@@ -23,7 +16,7 @@ impl Worker {
         unique: u64,
         (at, length): (u64, u32),
     ) -> Result<(), Errno> {
-        let Self { channel, buffer, pipe, taken, is_next } = self;
+        let Self { channel, buffer, pipe } = self;
         let device = open.device.as_ref();
         // With direct I/O the kernel does not stop at the size that stat told: this is the end.
         let length =
@@ -32,12 +25,9 @@ impl Worker {
             channel.answer_data(unique, buffer, 0);
             return Ok(());
         }
-        let ranges = open.ranges(at, length);
-        let wanted = if ranges[1].is_empty() || !*is_next { &ranges[..1] } else { &ranges[..] };
-        let in_place = device.in_place(Access::Read, wanted, &mut |parts| {
-            let mut parts = parts.iter();
-            parts.next().into_iter().for_each(|part| pipe.answer_mapped(channel, unique, *part));
-            *taken = parts.next().and_then(|next| fetch(*next, channel, buffer));
+        let range = Bytes(at)..Bytes(at + length as u64);
+        let in_place = device.in_place(Access::Read, &[range], &mut |parts| {
+            parts.iter().for_each(|part| pipe.answer_mapped(channel, unique, *part));
             true
         });
         if in_place > 0 {
@@ -50,30 +40,4 @@ impl Worker {
         channel.answer_data(unique, buffer, length);
         Ok(())
     }
-}
-
-impl OpenDevice {
-    /// What is read, and what is to be read next: nothing unless all of it is being read in large pieces.
-    fn ranges(&self, at: u64, length: usize) -> [Range<Bytes>; 2] {
-        let end = at + length as u64;
-        let follows = self.read_to.load(Ordering::Relaxed) == at && length >= PIPED_FROM;
-        self.read_to.store(end, Ordering::Relaxed);
-        let next = if follows { within(self.device.as_ref(), end, length as u64) } else { 0 };
-        [Bytes(at)..Bytes(end), Bytes(end)..Bytes(end + next)]
-    }
-}
-
-/// Has the processor fetch what is to be read next, while the client is at work with what it got: until it asks. What it
-/// asked, or somebody else.
-fn fetch(next: Part<'_>, channel: &Channel, buffer: &mut Buffer) -> Option<Taken> {
-    for fetched in (0..next.length()).step_by(FETCHED_AT_ONCE) {
-        next.piece(fetched, FETCHED_AT_ONCE).prefetch();
-        match channel.look(buffer) {
-            Received::Nothing => {}
-            received @ (Received::Request(_) | Received::End) => {
-                return Some(Taken { received, was_awaited: fetched > 0 });
-            }
-        }
-    }
-    None
 }

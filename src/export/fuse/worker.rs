@@ -9,6 +9,7 @@ use super::protocol::{Body, Fields, Header, IN_HEADER, WRITE_IN, opcode};
 use crate::dm::Errno;
 use nix::libc::ENOSYS;
 use std::io::PipeReader;
+use std::time::Duration;
 
 /// A worker's own things: nothing in it is shared.
 #[derive(Debug)]
@@ -16,18 +17,6 @@ pub(super) struct Worker {
     pub(super) channel: Channel,
     pub(super) buffer: Buffer,
     pub(super) pipe: Pipe,
-    /// What was received already, for the next [`Worker::look`].
-    pub(super) taken: Option<Taken>,
-    /// The next request is this one's to take: nobody else waits for it.
-    pub(super) is_next: bool,
-}
-
-/// What was received at the end of the request before.
-#[derive(Debug)]
-pub(super) struct Taken {
-    pub(super) received: Received,
-    /// It was not there at once: no client had waited for that request's end.
-    pub(super) was_awaited: bool,
 }
 
 /// What is left to answer.
@@ -41,20 +30,24 @@ enum Answer {
 
 impl Worker {
     pub(super) fn new(channel: Channel) -> Self {
-        Self { channel, buffer: Buffer::new(), pipe: Pipe::default(), taken: None, is_next: true }
+        Self { channel, buffer: Buffer::new(), pipe: Pipe::default() }
     }
 
     /// Takes the next request if there is one.
     pub(super) fn look(&mut self) -> Received {
-        match self.taken.take() {
-            Some(taken) => taken.received,
-            None => self.channel.look(&mut self.buffer),
-        }
+        self.channel.look(&mut self.buffer)
     }
 
-    /// Waits until there is a request, or the end of the pipe.
-    pub(super) fn wait(&self, end: &PipeReader) {
-        self.channel.wait(end);
+    /// Waits until there is a request, or the end of the pipe, or so long.
+    pub(super) fn wait(&self, end: &PipeReader, most: Option<Duration>) {
+        self.channel.wait(end, most);
+    }
+
+    /// Whose request that of that length is, by the number of its thread: nobody's that can be seen from here, or the
+    /// kernel's own.
+    pub(super) fn client(&self, length: usize) -> Option<u32> {
+        let (header, _) = Header::parse(self.buffer.request_read(length)).ok()?;
+        Some(header.pid).filter(|pid| *pid > 0)
     }
 
     /// Whether the request of that length is for a device that holds its I/O.
