@@ -24,15 +24,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// So many requests in a row, each waited for but not for long, make a client one to be followed.
-const STREAK: u32 = 32;
+const STREAK: u32 = 16;
 /// So many requests make a round, after which the follower looks whether it is of use.
 const ROUND: u32 = 256;
 /// The longest time between an answer and the next request, on a round's average.
 const QUICK: Duration = Duration::from_micros(150);
 /// A client that asks for nothing for so long is not followed any more.
 const PAUSE: Duration = Duration::from_millis(20);
-/// After the follower was of no use nobody is followed for so long.
-const REST: Duration = Duration::from_secs(10);
+/// After the follower was of no use nobody is followed for so long; for twice as long each time, up to the most.
+const REST: Duration = Duration::from_millis(100);
+const MOST_REST: Duration = Duration::from_secs(10);
 /// So many requests in a row that had to be awaited tell that the client may have gone elsewhere: where it shares the
 /// follower's processor it is at work as soon as it has its answer, and has asked again when the follower is next.
 const AWAITED: u32 = 2;
@@ -79,6 +80,8 @@ struct Place {
     /// The thread that is bound to a processor, and those that it may run on otherwise.
     bound: Option<(Pid, CpuSet)>,
     rests_until: Option<Instant>,
+    /// How long it rested last, since it was of use.
+    rested: Duration,
 }
 
 /// Why a client is followed no more.
@@ -108,7 +111,9 @@ impl Follower {
     }
 
     fn rest(&self) {
-        self.place().rests_until = Some(Instant::now() + REST);
+        let mut place = self.place();
+        place.rested = (2 * place.rested).clamp(REST, MOST_REST);
+        place.rests_until = Some(Instant::now() + place.rested);
     }
 
     /// Binds this thread to the client's processor, and the watch to the others, as its waking would drive the client away;
@@ -286,6 +291,9 @@ impl Pool {
             return true;
         }
         let was_of_use = followed.round.was_of_use();
+        if was_of_use {
+            self.follower.place().rested = Duration::ZERO;
+        }
         followed.round = Round::begin();
         was_of_use
     }
