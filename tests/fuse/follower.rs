@@ -138,3 +138,32 @@ fn a_client_that_is_followed_is_served_on_a_busy_machine_and_held() {
     drop(file);
     mounted.stop();
 }
+
+#[test]
+fn no_client_is_forgotten_on_a_busy_machine() {
+    if !can_run("no_client_is_forgotten_on_a_busy_machine", &["dd"]) {
+        return;
+    }
+    let mut mounted = Mounted::start(&[("vol", WHOLE)]);
+    number_blocks(&mounted);
+    let before = fs::read(mounted.disk()).unwrap();
+    let is_done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..available_parallelism().unwrap().get() {
+            scope.spawn(|| {
+                while !is_done.load(Ordering::SeqCst) {
+                    hint::spin_loop();
+                }
+            });
+        }
+        // Each is followed, and left, by a follower that gets no processor, at any moment of it.
+        for count in 0..60 {
+            let count = format!("count={}", 100 + 10 * count);
+            mounted.ok(&["dd", "if=mnt/vol", "of=copy", "bs=4096", &count, "status=none"]);
+            mounted.ok(&["dd", "if=copy", "of=mnt/vol", "bs=4096", "conv=notrunc,fsync", "status=none"]);
+        }
+        assert_eq!(fs::read(mounted.disk()).unwrap(), before, "each block was written as it was read");
+        is_done.store(true, Ordering::SeqCst);
+    });
+    mounted.stop();
+}

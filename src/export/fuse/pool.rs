@@ -23,7 +23,7 @@ use std::fs::File;
 use std::hint;
 use std::io::{self, PipeReader, PipeWriter, pipe};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -43,6 +43,12 @@ const PRESSED: u32 = 3;
 const QUICK: Duration = Duration::from_micros(150);
 const LOOKING: Duration = Duration::from_micros(50);
 
+/// Who may wait for a request.
+const NOBODY: u8 = 0;
+const WORKER: u8 = 1;
+/// The one whose turn the watch may end.
+const FOLLOWER: u8 = 2;
+
 /// The threads of a session.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -54,8 +60,8 @@ pub(super) struct Pool {
     processors: usize,
     /// How many threads do.
     active: AtomicUsize,
-    /// Whether one waits for a request. No other does.
-    attended: AtomicBool,
+    /// Who waits for a request, if anybody does: no other does.
+    attended: AtomicU8,
     /// How many requests were taken: the watch's pulse.
     taken: AtomicU64,
     ending: AtomicBool,
@@ -103,7 +109,7 @@ impl Pool {
             most: most.max(1),
             processors: thread::available_parallelism().map_or(1, usize::from),
             active: AtomicUsize::new(0),
-            attended: AtomicBool::new(false),
+            attended: AtomicU8::new(NOBODY),
             taken: AtomicU64::new(0),
             ending: AtomicBool::new(false),
             end,
@@ -143,7 +149,7 @@ impl Pool {
     /// Has another thread look for requests, if none does.
     fn call(self: &Arc<Self>) {
         let mut threads = self.lock();
-        if self.attended.load(Ordering::SeqCst) || threads.called > 0 || self.is_ending() {
+        if self.is_attended() || threads.called > 0 || self.is_ending() {
             return;
         }
         if threads.parked > 0 {
@@ -181,7 +187,7 @@ impl Pool {
         let mut streak = Streak::default();
         while !self.is_ending() {
             let received = match worker.look() {
-                Received::Nothing if self.attended.swap(true, Ordering::SeqCst) => {
+                Received::Nothing if !self.begin_to_wait(WORKER) => {
                     // Another waits already.
                     if !self.park() {
                         return;
@@ -191,7 +197,7 @@ impl Pool {
                 }
                 Received::Nothing => {
                     let received = self.attend(worker, &mut is_quick);
-                    self.attended.store(false, Ordering::SeqCst);
+                    self.end_to_wait(WORKER);
                     pressed = 0;
                     received
                 }
@@ -250,12 +256,12 @@ impl Pool {
         let mut seen = None;
         while !self.is_ending() {
             let taken = self.taken.load(Ordering::SeqCst);
-            let attended = self.attended.load(Ordering::SeqCst);
+            let attended = self.is_attended();
             let follows = self.follower.is_following();
             if seen == Some(taken) && attended && !follows {
                 // Nothing to do, for anybody.
                 self.watch.awake.store(false, Ordering::SeqCst);
-                if self.taken.load(Ordering::SeqCst) == taken && self.attended.load(Ordering::SeqCst) {
+                if self.taken.load(Ordering::SeqCst) == taken && self.is_attended() {
                     thread::park();
                 }
                 self.watch.awake.store(true, Ordering::SeqCst);
@@ -271,6 +277,20 @@ impl Pool {
             seen = Some(taken);
             thread::park_timeout(PATIENCE);
         }
+    }
+
+    fn is_attended(&self) -> bool {
+        self.attended.load(Ordering::SeqCst) != NOBODY
+    }
+
+    /// Becomes the one who waits for a request, if there is none.
+    fn begin_to_wait(&self, who: u8) -> bool {
+        self.attended.compare_exchange(NOBODY, who, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// Ceases to be; `false` when that one was not any more.
+    fn end_to_wait(&self, who: u8) -> bool {
+        self.attended.compare_exchange(who, NOBODY, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     /// Whether a request waits for somebody to take it.

@@ -43,11 +43,11 @@ impl Worker {
         self.channel.wait(end, most);
     }
 
-    /// Whose request that of that length is, by the number of its thread: nobody's that can be seen from here, or the
-    /// kernel's own.
+    /// Who reads or writes by the request of that length: the number of its thread. `None` for any other request, and for
+    /// one whose process cannot be seen from here.
     pub(super) fn client(&self, length: usize) -> Option<u32> {
         let (header, _) = Header::parse(self.buffer.request_read(length)).ok()?;
-        Some(header.pid).filter(|pid| *pid > 0)
+        Some(header.pid).filter(|pid| *pid > 0 && matches!(header.opcode, opcode::READ | opcode::WRITE))
     }
 
     /// Whether the request of that length is for a device that holds its I/O.

@@ -15,7 +15,7 @@
 
 use super::super::channel::Received;
 use super::super::worker::Worker;
-use super::Pool;
+use super::{FOLLOWER, Pool};
 use crate::sys::processor::{self, Usage};
 use nix::sched::CpuSet;
 use nix::unistd::{Pid, gettid};
@@ -23,8 +23,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So many requests in a row, each waited for but not for long, make a client one to be followed.
-const STREAK: u32 = 16;
+/// So many reads and writes in a row, each waited for but not for long, make a client one to be followed.
+const STREAK: u32 = 32;
 /// So many requests make a round, after which the follower looks whether it is of use.
 const ROUND: u32 = 256;
 /// The longest time between an answer and the next request, on a round's average.
@@ -50,8 +50,8 @@ pub(super) struct Streak {
 }
 
 impl Streak {
-    /// Counts a request of that client, a thread's number: one that was waited for, and not long, if `is_quick`. The
-    /// client, when it is one to be followed.
+    /// Counts a read or write of that client, a thread's number, or another request of `None`; it was waited for, and not
+    /// long, if `is_quick`. The client, when it is one to be followed.
     pub(super) fn count(&mut self, client: Option<u32>, is_quick: bool) -> Option<u32> {
         if client != self.client || !is_quick {
             *self = Self { client, length: 0 };
@@ -75,10 +75,11 @@ pub(super) struct Follower {
     place: Mutex<Place>,
 }
 
+/// Nothing waits while it is locked: whoever locks it may be kept from every processor, and others lock it too.
 #[derive(Debug, Default)]
 struct Place {
-    /// The thread that is bound to a processor, and those that it may run on otherwise.
-    bound: Option<(Pid, CpuSet)>,
+    /// The follower, while it has a client, and the processors that it may run on otherwise.
+    free: Option<(Pid, CpuSet)>,
     rests_until: Option<Instant>,
     /// How long it rested last, since it was of use.
     rested: Duration,
@@ -121,8 +122,7 @@ impl Follower {
     fn go_to(&self, client: u32, watch: Option<Pid>, allowed: &CpuSet) -> Option<usize> {
         let processor = processor::of(client)?;
         let (only, others) = processor::parted(processor, allowed)?;
-        let mut place = self.place();
-        place.bound = Some((gettid(), *allowed));
+        self.place().free = Some((gettid(), *allowed));
         if let Some(watch) = watch {
             processor::bind(watch, &others);
         }
@@ -131,7 +131,8 @@ impl Follower {
 
     /// Lets the follower run on every processor again, and the watch.
     fn release(&self, watch: Option<Pid>) {
-        if let Some((thread, allowed)) = self.place().bound.take() {
+        let free = self.place().free;
+        if let Some((thread, allowed)) = free {
             for thread in watch.into_iter().chain([thread]) {
                 processor::bind(thread, &allowed);
             }
@@ -212,6 +213,7 @@ impl Pool {
                 return;
             }
             self.follower.release(self.watch.id());
+            self.follower.place().free = None;
             self.follower.is_following.store(false, Ordering::SeqCst);
             self.call();
         }
@@ -233,7 +235,7 @@ impl Pool {
         let Some(here) = self.follower.go_to(client, self.watch.id(), &allowed) else { return Left::Useless };
         let round = Round::begin();
         let mut followed = Followed { client, allowed, here, round, awaited: 0, patience: AWAITED };
-        while !self.is_ending() {
+        while !self.is_ending() && !self.follower.is_relieved() {
             let length = match self.next_request(worker, &mut followed) {
                 Received::Request(length) => length,
                 Received::Nothing => return Left::Alone,
@@ -244,11 +246,13 @@ impl Pool {
             };
             self.taken.fetch_add(1, Ordering::Relaxed);
             self.watch.wake();
-            let from = worker.client(length);
-            self.serve(worker, length);
-            if self.follower.is_relieved() || from.is_some_and(|from| from != client) {
+            if worker.client(length) != Some(client) {
+                // It may take locks that others wait for: that must not be where others keep it from running.
+                self.follower.release(self.watch.id());
+                self.serve(worker, length);
                 return Left::Alone;
             }
+            self.serve(worker, length);
             if !self.keep_up(&mut followed) {
                 return Left::Useless;
             }
@@ -264,16 +268,12 @@ impl Pool {
             return received;
         }
         followed.awaited += 1;
-        if self.attended.swap(true, Ordering::SeqCst) {
+        if !self.begin_to_wait(FOLLOWER) {
             return received;
         }
         worker.wait(&self.end, Some(PAUSE));
-        if self.follower.is_relieved() {
-            // Whoever took its place waits now.
-            return received;
-        }
-        self.attended.store(false, Ordering::SeqCst);
-        worker.look()
+        // Relieved meanwhile, it is not its turn any more.
+        if self.end_to_wait(FOLLOWER) { worker.look() } else { received }
     }
 
     /// Goes after the client when that may have been moved, and says at the end of a round whether it was of use.
@@ -301,7 +301,7 @@ impl Pool {
     /// The watch's part: the follower does not come, to a request that waits or from one that it has.
     pub(super) fn relieve(&self) {
         self.follower.is_relieved.store(true, Ordering::SeqCst);
-        self.attended.store(false, Ordering::SeqCst);
+        self.end_to_wait(FOLLOWER);
         self.follower.release(self.watch.id());
     }
 }
@@ -317,7 +317,7 @@ mod tests {
         let followed = |count: &mut dyn FnMut() -> Option<u32>| (0..STREAK).filter_map(|_| count()).count();
         assert_eq!(followed(&mut || count(Some(7), true)), 1);
         assert_eq!(followed(&mut || count(Some(7), false)), 0);
-        assert_eq!(followed(&mut || count(None, true)), 0, "one that cannot be seen is not followed");
+        assert_eq!(followed(&mut || count(None, true)), 0, "nothing but reads and writes");
         let mut turn = 0;
         let mut in_turn = || {
             turn += 1;
