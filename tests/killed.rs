@@ -286,6 +286,17 @@ fn snapshots_are_whole_after_a_kill() {
 }
 
 #[test]
+fn a_device_can_go_as_soon_as_it_is_closed() {
+    let mut place = Place::new();
+    let table = place.origin_table();
+    for _ in 0..500 {
+        place.make("vol", &table);
+        drop(place.open("vol"));
+        place.remove("vol");
+    }
+}
+
+#[test]
 fn merges_are_whole_after_a_kill() {
     let mut place = Place::new();
     let table = place.origin_table();

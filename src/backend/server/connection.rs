@@ -79,17 +79,7 @@ impl<'a> Connection<'a> {
             }
             Kind::Watch => {
                 payload.clear();
-                let watched = self.server.mapper().watch_all();
-                return Ok(match watched {
-                    Ok(changes) => {
-                        self.changes = Some(changes);
-                        Answer::done(0)
-                    }
-                    Err(error) => {
-                        let errno = Errno::from_io(&error);
-                        Answer::failed(Fault::new(errno, format!("the devices cannot be watched: {errno}")))
-                    }
-                });
+                return Ok(self.watch());
             }
             Kind::Open => {
                 let opened = device_of_bytes(payload).ok_or_else(|| Fault::invalid("no device is named"));
@@ -104,6 +94,11 @@ impl<'a> Connection<'a> {
                         Answer::done(0)
                     }
                 });
+            }
+            Kind::Close => {
+                self.volume = None;
+                payload.clear();
+                return Ok(Answer::done(0));
             }
             Kind::Users => {
                 let device = device_of_bytes(payload).ok_or_else(|| Fault::invalid("no device is named"));
@@ -133,6 +128,21 @@ impl<'a> Connection<'a> {
             },
             Answer::done,
         ))
+    }
+
+    /// Begins to watch all devices.
+    fn watch(&mut self) -> Answer {
+        let watched = self.server.mapper().watch_all();
+        match watched {
+            Ok(changes) => {
+                self.changes = Some(changes);
+                Answer::done(0)
+            }
+            Err(error) => {
+                let errno = Errno::from_io(&error);
+                Answer::failed(Fault::new(errno, format!("the devices cannot be watched: {errno}")))
+            }
+        }
     }
 
     /// Performs an ioctl. One that waits lets others have the mapper meanwhile, and ends with its client.
@@ -236,7 +246,7 @@ fn act(volume: &dyn BlockDevice, question: Question, payload: &mut Vec<u8>) -> R
             payload.push(u8::from(matches!(run, Allocation::Hole(_))));
             return Ok(run.length().0);
         }
-        Kind::Ioctl | Kind::Commit | Kind::Open | Kind::Users | Kind::Watch => {}
+        Kind::Ioctl | Kind::Commit | Kind::Open | Kind::Close | Kind::Users | Kind::Watch => {}
     }
     payload.clear();
     Ok(0)

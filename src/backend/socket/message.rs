@@ -51,11 +51,13 @@ pub(in crate::backend) enum Kind {
     Users = 11,
     /// To tell when anything changes: it is answered at once, and the connection ends then.
     Watch = 12,
+    /// To close the device that was opened: it is when this is answered, as it need not be when the client has gone.
+    Close = 13,
 }
 
 impl Kind {
     fn of(number: u32) -> Option<Self> {
-        const ALL: [Kind; 12] = [
+        const ALL: [Kind; 13] = [
             Kind::Ioctl,
             Kind::Commit,
             Kind::Open,
@@ -68,6 +70,7 @@ impl Kind {
             Kind::Allocation,
             Kind::Users,
             Kind::Watch,
+            Kind::Close,
         ];
         ALL.into_iter().find(|kind| *kind as u32 == number)
     }

@@ -5,6 +5,7 @@ use super::message::{Answer, Kind, MAX_DATA, Question, device_to_bytes};
 use crate::block::{Access, Allocation, BlockDevice, Extent, FlushFailure, Medium, Visit};
 use crate::dm::{Bytes, DeviceId, Errno, Fault};
 use std::io;
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -52,7 +53,12 @@ impl RemoteVolume {
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = question.send(&mut *stream, data);
         let received = asked.and_then(|()| Answer::receive(&mut *stream, answer, MAX_DATA));
-        received.map_err(|_| Errno::EIO)?.outcome().map_err(|fault| fault.errno)
+        let received = received.map_err(|_| {
+            // What is left of an answer must not be taken for the next one.
+            let _ = stream.shutdown(Shutdown::Both);
+            Errno::EIO
+        });
+        received?.outcome().map_err(|fault| fault.errno)
     }
 
     fn ask_about(
@@ -65,6 +71,13 @@ impl RemoteVolume {
         let mut answer = Vec::new();
         let value = self.ask(Question { kind, argument, at, length }, &[], &mut answer)?;
         Ok((value, answer))
+    }
+}
+
+impl Drop for RemoteVolume {
+    /// Waits until it is closed: whoever removes the device next must not find it in use.
+    fn drop(&mut self) {
+        let _ = self.ask(Question::new(Kind::Close), &[], &mut Vec::new());
     }
 }
 

@@ -183,12 +183,11 @@ struct Followed {
 impl Pool {
     /// Has the follower take the place of the thread that calls, and that client; whether it does.
     pub(super) fn follow(self: &Arc<Self>, client: u32) -> bool {
-        let is_at_work = self.follower.is_at_work.load(Ordering::SeqCst);
-        if self.processors < 2 || is_at_work || self.follower.rests() {
+        if self.processors < 2 || self.most < 2 || self.follower.rests() {
             return false;
         }
         let mut threads = self.lock();
-        if threads.called_to.is_some() || self.is_ending() {
+        if self.follower.is_at_work.load(Ordering::SeqCst) || self.is_ending() {
             return false;
         }
         if !threads.has_follower && self.add(&mut threads, Self::be_follower).is_err() {
