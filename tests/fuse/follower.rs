@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::hint;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, available_parallelism};
+use std::thread::{self, Scope, available_parallelism};
 use std::time::Duration;
 
 const WHOLE: &str = "0 131072 linear disk 0";
@@ -71,6 +71,17 @@ fn are_free(mounted: &Mounted) -> bool {
     threads(mounted, "status").iter().all(|status| processors(status) == processors(&ours))
 }
 
+/// Has so many threads take all of a processor that they get.
+fn keep_busy<'scope>(scope: &'scope Scope<'scope, '_>, threads: usize, is_done: &'scope AtomicBool) {
+    for _ in 0..threads {
+        scope.spawn(|| {
+            while !is_done.load(Ordering::SeqCst) {
+                hint::spin_loop();
+            }
+        });
+    }
+}
+
 #[test]
 fn a_client_that_is_alone_is_followed_until_it_is_not() {
     if !can_run("a_client_that_is_alone_is_followed_until_it_is_not", &[]) {
@@ -122,13 +133,7 @@ fn a_client_that_is_followed_is_served_on_a_busy_machine_and_held() {
         mounted.sandbox.ok(&["resume", "vol"]);
         reader.goes_on(1000);
         // All processors have more to do than they can.
-        for _ in 0..2 * all {
-            scope.spawn(|| {
-                while !is_done.load(Ordering::SeqCst) {
-                    hint::spin_loop();
-                }
-            });
-        }
+        keep_busy(scope, 2 * all, &is_done);
         reader.goes_on(200);
         is_done.store(true, Ordering::SeqCst);
         reader.goes_on(1000);
@@ -149,13 +154,7 @@ fn no_client_is_forgotten_on_a_busy_machine() {
     let before = fs::read(mounted.disk()).unwrap();
     let is_done = AtomicBool::new(false);
     thread::scope(|scope| {
-        for _ in 0..available_parallelism().unwrap().get() {
-            scope.spawn(|| {
-                while !is_done.load(Ordering::SeqCst) {
-                    hint::spin_loop();
-                }
-            });
-        }
+        keep_busy(scope, available_parallelism().unwrap().get(), &is_done);
         // Each is followed, and left, by a follower that gets no processor, at any moment of it.
         for count in 0..60 {
             let count = format!("count={}", 100 + 10 * count);

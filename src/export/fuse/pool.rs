@@ -39,8 +39,9 @@ const PATIENCE: Duration = Duration::from_millis(4);
 /// So many requests in a row that were there already tell of clients to serve at once. One or two do not: a thread that the
 /// system has set aside finds its one client's next request there.
 const PRESSED: u32 = 3;
-/// After a wait shorter than this the next is begun by looking, for so long.
+/// A client that asks again within so long is quick.
 const QUICK: Duration = Duration::from_micros(150);
+/// After a wait for a quick one the next is begun by looking, for so long.
 const LOOKING: Duration = Duration::from_micros(50);
 
 /// Who may wait for a request.

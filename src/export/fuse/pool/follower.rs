@@ -16,7 +16,7 @@
 
 use super::super::channel::Received;
 use super::super::worker::Worker;
-use super::{FOLLOWER, Pool};
+use super::{FOLLOWER, Pool, QUICK};
 use crate::sys::processor::{self, Usage};
 use nix::sched::CpuSet;
 use nix::unistd::{Pid, gettid};
@@ -28,8 +28,6 @@ use std::time::{Duration, Instant};
 const STREAK: u32 = 32;
 /// So many requests make a round, after which the follower looks whether it is of use.
 const ROUND: u32 = 256;
-/// The longest time between an answer and the next request, on a round's average.
-const QUICK: Duration = Duration::from_micros(150);
 /// A client that asks for nothing for so long is not followed any more.
 const PAUSE: Duration = Duration::from_millis(20);
 /// After the follower was of no use nobody is followed for so long; for twice as long each time, up to the most.
@@ -162,7 +160,7 @@ impl Round {
     fn was_of_use(&self) -> bool {
         let now = processor::usage();
         let others = self.begun.elapsed().saturating_sub(now.ran.saturating_sub(self.usage.ran));
-        let waited = now.switches - self.usage.switches >= u64::from(self.requests / 2);
+        let waited = now.switches.saturating_sub(self.usage.switches) >= u64::from(self.requests / 2);
         self.moves < RESTLESS && waited && others < QUICK * self.requests
     }
 }
@@ -279,11 +277,11 @@ impl Pool {
         }
         followed.awaited += 1;
         if !self.begin_to_wait(FOLLOWER) {
-            return received;
+            return Received::Nothing;
         }
         worker.wait(&self.end, Some(PAUSE));
         // Relieved meanwhile, it is not its turn any more.
-        if self.end_to_wait(FOLLOWER) { worker.look() } else { received }
+        if self.end_to_wait(FOLLOWER) { worker.look() } else { Received::Nothing }
     }
 
     /// Goes after the client when that may have been moved, and says at the end of a round whether it was of use.
